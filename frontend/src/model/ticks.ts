@@ -81,7 +81,7 @@ function withOffset(axis: AxisSpan, step: number): TickSet {
   const show = format(`,.${decimalsOf(step)}f`);
   const shift = Number(offset - axis.origin);
   const ticks = positions(axis, step).map(({ at }) => ({ at, label: `+${show(at - shift)}` }));
-  return { ticks, note: groupDigits(offset) };
+  return { ticks, note: `${groupDigits(offset)} +` };
 }
 
 function withFactor(axis: AxisSpan, step: number): TickSet {
@@ -116,7 +116,7 @@ function linearSet(axis: AxisSpan, count: number, maxChars: number): TickSet {
   const set = plain(axis, step);
   if (longest(set) <= maxChars) return set;
   const magnitude = axis.origin === 0n ? most : Math.abs(Number(axis.origin));
-  if (span < magnitude / 100) return withOffset(axis, step);
+  if (span < magnitude / 1000) return withOffset(axis, step);
   return axis.origin === 0n && most >= 1e6 ? withFactor(axis, step) : set;
 }
 
@@ -159,9 +159,8 @@ function shortLogSet(axis: AxisSpan, count: number): TickSet {
 export function ticksFor(axis: AxisSpan, room: TickRoom): TickSet {
   if (!(axis.v1 > axis.v0)) return { ticks: [], note: '' };
   const most = Math.max(2, Math.min(MOST_TICKS, Math.floor(room.lengthPx / (room.horizontal ? 70 : LINE_PX))));
-  const maxChars = room.horizontal ? Math.max(room.maxChars, 18) : room.maxChars;
   for (let count = most; count > 1; count -= 1) {
-    const set = axis.log ? logSet(axis, count) : linearSet(axis, count, maxChars);
+    const set = axis.log ? logSet(axis, count) : linearSet(axis, count, room.maxChars);
     if (set.ticks.length <= MOST_TICKS + 1 && apart(set, axis, room)) return set;
   }
   const set = axis.log ? logSet(axis, 2) : linearSet(axis, 2, 10);
