@@ -6,6 +6,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
@@ -74,7 +75,7 @@ async def user_of_socket(scope: dict[str, Any]) -> User | None:
             token = find_token(secret)
             return token.user if token else None
         request = HttpRequest()
-        request.session = type(scope["session"])(scope["session"].session_key)
+        request.session = SessionStore(scope["session"].session_key)
         user = get_user(request)
         return user if isinstance(user, User) and user.is_active else None
 
