@@ -74,10 +74,12 @@ def server(database_url: str | None) -> Iterator[Server]:
 
 @pytest.fixture
 def start_server() -> Iterator[StartServer]:
-    """For tests that stop, kill or configure a server: as many as they like, each with a folder of its own."""
+    """For tests that stop, kill or configure servers: any number, each with a folder of its own."""
     with ExitStack() as stack:
 
         def start(*, database_url: str | None = None, **environment: str) -> Server:
-            return stack.enter_context(run_server(database_url=database_url, environment=environment))
+            return stack.enter_context(
+                run_server(database_url=database_url, environment=environment)
+            )
 
         yield start

@@ -1,4 +1,4 @@
-"""The server's settings with what tests need: a data folder and a database that are theirs alone."""
+"""The server's settings with what tests need: a data folder and a database of their own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import os
 import shutil
 import tempfile
 
-# Read by the settings proper, so they stand before the import. Nothing of the caller's own set-up may leak in.
-for _name in [name for name in os.environ if name.startswith("STREAMVIS_") and "_TEST_" not in name]:
+# The settings proper read the environment, so it is made before they are imported.
+# Nothing of the caller's own set-up may leak in.
+for _name in [
+    name for name in os.environ if name.startswith("STREAMVIS_") and "_TEST_" not in name
+]:
     del os.environ[_name]
 _data = tempfile.mkdtemp(prefix="streamvis-test-")
 atexit.register(shutil.rmtree, _data, ignore_errors=True)

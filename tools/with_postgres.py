@@ -1,4 +1,7 @@
-"""Runs a command while a PostgreSQL of its own stands: `python -m tools.with_postgres COMMAND ...`."""
+"""Runs a command while a PostgreSQL of its own stands.
+
+`python -m tools.with_postgres COMMAND ...`
+"""
 
 from __future__ import annotations
 

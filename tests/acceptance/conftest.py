@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def script_environment(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a script on the server's machine finds: the server's address, its token by HOME, an empty spool."""
+    """What a script on the server's machine finds: the address, a token by HOME, an empty spool."""
     monkeypatch.setenv("HOME", str(server.home))
     monkeypatch.setenv("STREAMVIS_URL", server.url)
     monkeypatch.setenv("STREAMVIS_SPOOL", str(tmp_path / "spool"))

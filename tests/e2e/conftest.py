@@ -1,4 +1,7 @@
-"""Chromium on a real server. Playwright keeps an event loop open in this thread: run these in a process of their own."""
+"""Chromium on a real server.
+
+Playwright keeps an event loop open in this thread: run these tests in a process of their own.
+"""
 
 from __future__ import annotations
 

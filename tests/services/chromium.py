@@ -46,7 +46,9 @@ def run_chromium() -> Iterator[Browser]:
     if executable is None:
         raise LookupError("Chromium is missing: run `make services`.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, headless=True, args=[*WEBGPU, *QUIET])
+        browser = playwright.chromium.launch(
+            executable_path=executable, headless=True, args=[*WEBGPU, *QUIET]
+        )
         try:
             yield browser
         finally:

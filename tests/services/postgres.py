@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from tests.services.processes import Account, end, free_port, spawn, unprivileged_account, wait_until
+from tests.services.processes import (
+    Account,
+    end,
+    free_port,
+    spawn,
+    unprivileged_account,
+    wait_until,
+)
 
 SUPERUSER = "streamvis"
 # Nothing here has to survive a crash of the machine.
@@ -49,7 +56,7 @@ class Postgres:
 
 
 def find() -> Path | None:
-    """The folder of `initdb` and `postgres`: Debian's newest, that of PATH, or the one that comes as a wheel."""
+    """The folder of `initdb` and `postgres`: Debian's newest, PATH's, or that of a wheel."""
     for folder in _candidates():
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
@@ -90,7 +97,12 @@ def _readable_copy(binaries: Path, home: Path, account: Account) -> Path:
     """A wheel's files may lie in root's home, where no other account may look."""
     try:
         subprocess.run(
-            [binaries / "postgres", "--version"], check=True, capture_output=True, user=account.uid, group=account.gid, cwd="/"
+            [binaries / "postgres", "--version"],
+            check=True,
+            capture_output=True,
+            user=account.uid,
+            group=account.gid,
+            cwd="/",
         )
     except PermissionError:
         copy = home / "install"
@@ -100,7 +112,15 @@ def _readable_copy(binaries: Path, home: Path, account: Account) -> Path:
 
 
 def _initdb(binaries: Path, home: Path, account: Account | None) -> None:
-    command = [binaries / "initdb", "--pgdata", home / "data", "--username", SUPERUSER, "--auth", "trust"]
+    command = [
+        binaries / "initdb",
+        "--pgdata",
+        home / "data",
+        "--username",
+        SUPERUSER,
+        "--auth",
+        "trust",
+    ]
     made = subprocess.run(
         [*command, "--encoding", "UTF8", "--locale", "C", "--no-sync"],
         capture_output=True,
@@ -120,11 +140,18 @@ def _running(binaries: Path, home: Path, account: Account | None) -> Iterator[in
     settings = {**SETTINGS, "listen_addresses": "127.0.0.1", "unix_socket_directories": str(home)}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     process = spawn(
-        [binaries / "postgres", "-D", home / "data", "-p", str(port), *options], log=log, account=account, cwd=home
+        [binaries / "postgres", "-D", home / "data", "-p", str(port), *options],
+        log=log,
+        account=account,
+        cwd=home,
     )
     try:
         wait_until(
-            lambda: _is_ready(home / "data"), process=process, log=log, timeout_s=60, what="PostgreSQL"
+            lambda: _is_ready(home / "data"),
+            process=process,
+            log=log,
+            timeout_s=60,
+            what="PostgreSQL",
         )
         yield port
     finally:

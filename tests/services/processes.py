@@ -1,4 +1,4 @@
-"""Server programs as children of the test process: started on a free loopback port, never left behind."""
+"""Server programs as children of the test process, on free loopback ports, never left behind."""
 
 from __future__ import annotations
 
@@ -82,7 +82,12 @@ def _end_with_parent() -> None:
 
 
 def wait_until(
-    ready: Callable[[], bool], *, process: subprocess.Popen[bytes], log: Path, timeout_s: float, what: str
+    ready: Callable[[], bool],
+    *,
+    process: subprocess.Popen[bytes],
+    log: Path,
+    timeout_s: float,
+    what: str,
 ) -> None:
     deadline = time.monotonic() + timeout_s
     while not ready():

@@ -28,9 +28,22 @@ class Redis:
 
     def start(self) -> None:
         log = self.folder / "log"
-        options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", str(self.folder)]
+        options = [
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--daemonize",
+            "no",
+            "--dir",
+            str(self.folder),
+        ]
         self._process = spawn([self.binary, "--port", str(self.port), *options], log=log)
-        wait_until(lambda: accepts(self.port), process=self._process, log=log, timeout_s=20, what="Redis")
+        wait_until(
+            lambda: accepts(self.port), process=self._process, log=log, timeout_s=20, what="Redis"
+        )
 
     def stop(self) -> None:
         if self._process is not None:

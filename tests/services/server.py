@@ -74,10 +74,22 @@ class Server:
     def start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(exist_ok=True)
-        command = [sys.executable, ROOT / "manage.py", "serve", "--port", str(self.port), "--data", self.data]
+        command = [
+            sys.executable,
+            ROOT / "manage.py",
+            "serve",
+            "--port",
+            str(self.port),
+            "--data",
+            self.data,
+        ]
         self.process = spawn(command, log=self.log, environment=self._environment(), cwd=ROOT)
         wait_until(
-            self.is_ready, process=self.process, log=self.log, timeout_s=START_TIMEOUT_S, what="The server"
+            self.is_ready,
+            process=self.process,
+            log=self.log,
+            timeout_s=START_TIMEOUT_S,
+            what="The server",
         )
 
     def is_ready(self) -> bool:
@@ -109,7 +121,11 @@ class Server:
             process.wait()
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "LC_ALL", "TMPDIR")
+            if name in os.environ
+        }
         made = {"HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         if self.database_url:
             made["STREAMVIS_DATABASE_URL"] = self.database_url
@@ -126,7 +142,9 @@ def token_of(registered: object, url: str) -> str:
 
 
 @contextmanager
-def run_server(*, database_url: str | None = None, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+def run_server(
+    *, database_url: str | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="streamvis-server-"))
     server = Server(folder, database_url, environment or {})
     try:
