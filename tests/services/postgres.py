@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -96,42 +96,39 @@ def run_postgres() -> Iterator[Postgres]:
 def _readable_copy(binaries: Path, home: Path, account: Account) -> Path:
     """A wheel's files may lie in root's home, where no other account may look."""
     try:
-        subprocess.run(
-            [binaries / "postgres", "--version"],
-            check=True,
-            capture_output=True,
-            user=account.uid,
-            group=account.gid,
-            cwd="/",
-        )
+        _run([binaries / "postgres", "--version"], home, account)
     except PermissionError:
-        copy = home / "install"
-        shutil.copytree(binaries.parent, copy, symlinks=True)
+        installed = binaries.parent
+        copy = home / "install" / installed.parent.name / installed.name
+        shutil.copytree(installed, copy, symlinks=True)
+        # Where a wheel keeps the libraries that its programs look for by a relative path.
+        libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, home / "install" / libraries.name)
         return copy / "bin"
     return binaries
 
 
 def _initdb(binaries: Path, home: Path, account: Account | None) -> None:
-    command = [
-        binaries / "initdb",
-        "--pgdata",
-        home / "data",
-        "--username",
-        SUPERUSER,
-        "--auth",
-        "trust",
-    ]
-    made = subprocess.run(
-        [*command, "--encoding", "UTF8", "--locale", "C", "--no-sync"],
+    who = ["--username", SUPERUSER, "--auth", "trust"]
+    how = ["--encoding", "UTF8", "--locale", "C", "--no-sync"]
+    made = _run([binaries / "initdb", "--pgdata", home / "data", *who, *how], home, account)
+    if made.returncode != 0:
+        raise LookupError(f"initdb failed:\n{made.stdout}{made.stderr}")
+
+
+def _run(
+    command: Sequence[str | Path], folder: Path, account: Account | None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
         capture_output=True,
         text=True,
-        cwd=home,
+        cwd=folder,
         user=account.uid if account else None,
         group=account.gid if account else None,
         extra_groups=[] if account else None,
     )
-    if made.returncode != 0:
-        raise LookupError(f"initdb failed:\n{made.stdout}{made.stderr}")
 
 
 @contextmanager
