@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -24,15 +24,9 @@ from tests.services.processes import (
 )
 
 SUPERUSER = "streamvis"
-# Nothing here has to survive a crash of the machine.
-SETTINGS = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_connections": "300",
-    "shared_buffers": "128MB",
-    "log_min_messages": "error",
-}
+SETTINGS = {"max_connections": "300", "shared_buffers": "128MB", "log_min_messages": "error"}
+# What tests write need not survive a crash of the machine.
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,8 @@ def _candidates() -> Iterator[Path]:
 
 
 @contextmanager
-def run_postgres() -> Iterator[Postgres]:
+def run_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    settings = SETTINGS if durable else {**SETTINGS, **NOT_DURABLE}
     binaries = find()
     if binaries is None:
         raise LookupError("PostgreSQL is missing: run `make services`.")
@@ -87,7 +82,7 @@ def run_postgres() -> Iterator[Postgres]:
             os.chown(home, account.uid, account.gid)
             binaries = _readable_copy(binaries, home, account)
         _initdb(binaries, home, account)
-        with _running(binaries, home, account) as port:
+        with _running(binaries, home, account, settings) as port:
             yield Postgres(port, binaries, count(1))
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -132,10 +127,14 @@ def _run(
 
 
 @contextmanager
-def _running(binaries: Path, home: Path, account: Account | None) -> Iterator[int]:
+def _running(
+    binaries: Path, home: Path, account: Account | None, settings: Mapping[str, str]
+) -> Iterator[int]:
     port, log = free_port(), home / "log"
-    settings = {**SETTINGS, "listen_addresses": "127.0.0.1", "unix_socket_directories": str(home)}
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    where = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(home)}
+    options = [
+        part for name, value in {**settings, **where}.items() for part in ("-c", f"{name}={value}")
+    ]
     process = spawn(
         [binaries / "postgres", "-D", home / "data", "-p", str(port), *options],
         log=log,
