@@ -148,7 +148,7 @@ def steps(*, dev: bool) -> Iterator[Step]:
             (FRONTEND / "node_modules",),
             lambda: _npm("ci", "--no-audit", "--no-fund"),
         )
-        yield Step("bundle", (FRONTEND,), (BUNDLE,), build_bundle)
+        yield Step("bundle", (FRONTEND,), (BUNDLE / ".vite" / "manifest.json",), build_bundle)
 
 
 def main() -> int:
