@@ -70,9 +70,9 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _call(*command: str | Path, cwd: Path = ROOT) -> None:
     search = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)])
-    subprocess.run(
-        [str(part) for part in command], cwd=cwd, check=True, env={**os.environ, "PATH": search}
-    )
+    # Node brings certificates of its own; a company's proxy is known to the system's alone.
+    environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": search}
+    subprocess.run([str(part) for part in command], cwd=cwd, check=True, env=environment)
 
 
 def _pip_install(*what: str | Path) -> None:
