@@ -45,6 +45,19 @@ def charlie(db: None) -> User:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """A test database can be dropped only when nobody is connected to it.
+
+    Async tests reach the database through one thread of asgiref's, whose connection stays open.
+    """
+    from asgiref.sync import SyncToAsync
+    from django.db import connections
+
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     with run_postgres() as running:
         yield running
