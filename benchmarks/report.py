@@ -54,8 +54,8 @@ def as_json(figures: Iterable[Figure]) -> str:
 
 
 def as_table(figures: Iterable[Figure]) -> str:
-    rows = [("figure", "median", "unit", "min … max", "limit", "ratio", "of")]
-    rows += [_row(figure) for figure in figures]
+    head = ("figure", "median", "unit", "min … max", "limit", "ratio", "of")
+    rows: list[tuple[str, ...]] = [head, *(_row(figure) for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

@@ -35,7 +35,7 @@ def measure(parts: list[str]) -> Iterator[Figure]:
         postgres = stack.enter_context(run_postgres(durable=True)) if find_postgres() else None
         limits = measure_limits(postgres_url=postgres.url() if postgres else None)
         yield from limits.figures()
-        databases = {"SQLite": None}
+        databases: dict[str, str | None] = {"SQLite": None}
         if postgres:
             databases["PostgreSQL"] = postgres.new_database()
         for name, url in databases.items():
