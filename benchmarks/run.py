@@ -41,8 +41,14 @@ def measure(parts: list[str]) -> Iterator[Figure]:
         for name, url in databases.items():
             with place(name, url) as there:
                 yield from _measure_at(there, limits, parts)
-    if "page" in parts and chromium.find():
-        yield from measure_page()
+        if "page" in parts and chromium.find():
+            yield from _page(limits)
+
+
+def _page(limits: Limits) -> Iterator[Figure]:
+    with run_server() as server:
+        there = Place("SQLite", server.url, server.token)
+        yield from measure_page(there, server.login_url, limits)
 
 
 def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figure]:
