@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from streamvis import DataLogger
-
 from benchmarks.limits import Limits
 from benchmarks.logging_rows import FIELDS, SERIES, Place, batches
 from benchmarks.report import REPETITIONS, Figure
+from streamvis import DataLogger
 from tests.services.chromium import run_chromium
 
 if TYPE_CHECKING:
