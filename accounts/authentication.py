@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -62,7 +63,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
         return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
 
 
-async def user_of_socket(scope: dict[str, Any]) -> User | None:
+async def user_of_socket(scope: Mapping[str, Any]) -> User | None:
     """Who opened this WebSocket, by token or session as it is now; None for nobody.
 
     Called again while the socket is open, so that an ended session or token ends it.

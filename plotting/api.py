@@ -55,7 +55,7 @@ class Data(APIView):
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    ) -> Response:
         """Errors are JSON, whatever was asked for."""
         if isinstance(response, Response):
             request.accepted_renderer = ValueJSONRenderer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from django.http.request import split_domain_port, validate_host
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def is_own_origin(scope: dict[str, Any]) -> bool:
+def is_own_origin(scope: Mapping[str, Any]) -> bool:
     """Whether scheme, host and port of `Origin` equal those the request came to.
 
     A request without `Origin` is no browser's. `Host` must be one of ours, so that a name rebound
@@ -28,7 +29,7 @@ def is_own_origin(scope: dict[str, Any]) -> bool:
     return _place(origin.scheme, origin.netloc) == _place(_scheme(scope, headers), host)
 
 
-def _scheme(scope: dict[str, Any], headers: dict[bytes, bytes]) -> str:
+def _scheme(scope: Mapping[str, Any], headers: dict[bytes, bytes]) -> str:
     if settings.PRODUCTION and b"x-forwarded-proto" in headers:
         return headers[b"x-forwarded-proto"].decode("latin-1")
     return "https" if scope.get("scheme") == "wss" else "http"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, cast
+
 from django.urls import path
 
 from plotting import api, pages
@@ -10,4 +12,5 @@ urlpatterns = [
     path("plot/", pages.plot, name="plot"),
     path("api/v1/data/", api.Data.as_view()),
 ]
-websocket_urlpatterns = [path("ws/live/", LiveConsumer.as_asgi())]
+# Django's stubs know of no ASGI applications behind a path; Channels' router takes them.
+websocket_urlpatterns: list[Any] = [path("ws/live/", cast("Any", LiveConsumer.as_asgi()))]
