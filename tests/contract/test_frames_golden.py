@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from streamvis import frames
 
 HERE = Path(__file__).parent

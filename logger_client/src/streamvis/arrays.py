@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from .values import (
     problem_of_text,
 )
 
-Shape = tuple[int, ...]
+Shape: TypeAlias = tuple[int, ...]
 _PAD_LIMIT = 4096  # jax arrays up to this size are joined on the device, in powers of two
 ACCEPTED = "a Python scalar, a (nested) list, a numpy array, a torch tensor or a jax array"
 
@@ -66,7 +66,7 @@ class Device:
         return int(self.tensor.nbytes)
 
 
-Snapshot = Array | Text | Device
+Snapshot: TypeAlias = Array | Text | Device
 
 
 def snapshot(value: Any, *, copy: bool = True) -> Snapshot:
@@ -113,7 +113,7 @@ def _from_scalar(value: Any) -> Snapshot:
     return _from_flat([value], ())
 
 
-def _from_numpy(value: Array, *, copy: bool) -> Snapshot:
+def _from_numpy(value: Array, *, copy: bool) -> Array | Text:
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise Unfit("the array has masked values; a row has a value for every field")
@@ -151,7 +151,7 @@ def _flatten(value: Any, flat: list[Any]) -> Shape:
             flat.extend(held.words[code] for code in held.codes.reshape(-1).tolist())
         else:
             flat.extend(held.reshape(-1).tolist())
-        return value.shape
+        return tuple(value.shape)
     if not isinstance(value, list | tuple):
         flat.append(value.item() if isinstance(value, np.generic) else plain_scalar(value))
         return ()
@@ -168,7 +168,7 @@ def _all_plain(value: Sequence[Any]) -> bool:
     return {int, float, bool, str}.issuperset(map(type, value))
 
 
-def _from_flat(flat: list[Any], shape: Shape) -> Snapshot:
+def _from_flat(flat: list[Any], shape: Shape) -> Array | Text:
     """Python scalars of one kind (ints among floats are allowed) as an array."""
     kinds = {kind_of(each) or each.__qualname__ for each in set(map(type, flat))}
     if kinds == {"text"}:
@@ -183,7 +183,7 @@ def _from_flat(flat: list[Any], shape: Shape) -> Snapshot:
     raise Unfit(f"the list holds {names}; pass values of one type (int, float, bool or str)")
 
 
-def _from_numbers(flat: list[Any], shape: Shape, kinds: set[str]) -> Snapshot:
+def _from_numbers(flat: list[Any], shape: Shape, kinds: set[str]) -> Array:
     ints = [value for value in flat if type(value) is int] if "float" in kinds else flat
     extremes = (min(ints), max(ints)) if ints else ()
     for value in extremes:

@@ -22,7 +22,7 @@ def data_type_of(text: str) -> DataType:
     name = ALIASES.get(text, text)
     if name not in DATA_TYPES:
         raise WriteError(f"{text!r} is no data type: take one of {', '.join(DATA_TYPES)}")
-    return cast(DataType, name)
+    return cast("DataType", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,12 @@ class SeriesSpec:
     def typed(self) -> bool:
         return all(self.types.values())
 
+    def fits(self, other: SeriesSpec) -> bool:
+        """Has `other` the same fields, and the same types where they are known here?"""
+        return self.types.keys() == other.types.keys() and all(
+            kind in (None, other.types[name]) for name, kind in self.types.items()
+        )
+
 
 def spec_from_server(entry: Mapping[str, Any]) -> SeriesSpec:
     fields = entry["fields"]
@@ -58,6 +64,7 @@ class Catalogue:
     fields: dict[str, DataType] = field(default_factory=dict)
     series: dict[str, SeriesSpec] = field(default_factory=dict)
     from_server: bool = False
+    field_handles: dict[str, str] = field(default_factory=dict)
 
     def with_field(self, name: str, data_type: DataType) -> Catalogue:
         return replace(self, fields={**self.fields, name: data_type})
@@ -69,9 +76,17 @@ class Catalogue:
 
     def updated(self, fields: Iterable[Any], series: Iterable[Any]) -> Catalogue:
         """With everything the server listed; what it does not have stays as declared."""
+        fields = list(fields)
         types = {str(each["name"]): data_type_of(each["data_type"]) for each in fields}
-        specs = {spec.name: spec for spec in map(spec_from_server, series)}
-        return Catalogue({**self.fields, **types}, {**self.series, **specs}, True)
+        handles = {str(each["name"]): str(each["handle"]) for each in fields}
+        specs = dict(self.series)
+        for spec in map(spec_from_server, series):
+            declared = specs.get(spec.name)
+            # A declaration that the server contradicts stays: `write` must not begin to raise in
+            # the middle of a program. Its rows are set aside, and that is said.
+            if declared is None or declared.fits(spec):
+                specs[spec.name] = spec
+        return Catalogue({**self.fields, **types}, specs, True, handles)
 
     def declare(self, name: str, fields: Mapping[str, str] | Iterable[str]) -> SeriesSpec:
         """The spec that `ensure_series(name, fields)` asks for."""
@@ -94,7 +109,9 @@ class Catalogue:
         for key, kind in spec.types.items():
             known = self.fields.get(key)
             if kind and known and kind != known:
-                raise WriteError(f"field {key!r} is {known}, not {kind}: use its type or a new name")
+                raise WriteError(
+                    f"field {key!r} is {known}, not {kind}: use its type or a new name"
+                )
         old = self.series.get(spec.name)
         if old is not None and set(old.types) != set(spec.types):
             have = ", ".join(sorted(old.types))

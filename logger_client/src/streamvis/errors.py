@@ -77,6 +77,7 @@ class ServerRefused(StreamvisError):
 
     def __init__(self, status: int, body: Mapping[str, Any]) -> None:
         self.status = status
+        self.retry_after: float | None = None  # seconds, where the server said so
         self.body = dict(body)
         self.code = str(body.get("code", ""))
         hint = str(body.get("hint") or _HINTS.get(status, ""))

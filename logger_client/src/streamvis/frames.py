@@ -11,15 +11,15 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import FrameError
 
-DataType = Literal["int", "float", "text", "bool"]
-Array = npt.NDArray[Any]
+DataType: TypeAlias = Literal["int", "float", "text", "bool"]
+Array: TypeAlias = npt.NDArray[Any]
 
 MEDIA_TYPE = "application/vnd.streamvis.frames"
 MAGIC = b"SVF1"
@@ -233,8 +233,10 @@ def _is_count(value: Any) -> bool:
 
 def _parse_columns(header: dict[str, Any], body: bytes) -> Iterator[tuple[str, Column]]:
     rows, columns = header.get("rows"), header.get("columns")
-    if not _is_count(rows) or rows > MAX_ROWS or not isinstance(columns, list):
-        raise MalformedFrame(f"rows must be 0 … {MAX_ROWS}, columns a list")
+    if not isinstance(rows, int) or not _is_count(rows) or rows > MAX_ROWS:
+        raise MalformedFrame(f"rows must be 0 … {MAX_ROWS}")
+    if not isinstance(columns, list):
+        raise MalformedFrame("columns must be a list")
     for entry in columns:
         if not isinstance(entry, dict) or not isinstance(entry.get("field"), str):
             raise MalformedFrame("a column is not described")

@@ -77,10 +77,13 @@ def needs_look(rule: Rule) -> bool:
 
 def plain_scalar(value: Any) -> Any:
     """A subclass of int, float or str (an enum, say) as the plain value; else `value` itself."""
-    for base in (bool, int, float, str):
-        if isinstance(value, base) and not isinstance(value, np.generic):
-            return value if type(value) is base else base.__new__(base, value)
-    return value
+    if isinstance(value, np.generic | bool):
+        return value
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    return str.__str__(value) if isinstance(value, str) else value
 
 
 def kind_of(value_type: type) -> str | None:
@@ -109,15 +112,17 @@ def mismatch(got: str, data_type: DataType) -> str:
 
 
 def problem_of_array(array: Array, data_type: DataType) -> str | None:
-    """For a host array of kind b, i, u or f: does every element fit?"""
+    """For a host array of kind b, i, u or f: does every element fit? No element fits anything."""
+    if not array.size:
+        return None
     kind = {"b": "bool", "i": "int", "u": "int", "f": "float"}[array.dtype.kind]
     if kind == data_type:
-        if kind == "int" and array.dtype == np.uint64 and array.size:
+        if array.dtype == np.uint64:
             return problem_of_int(int(array.max()))
         return None
     if (kind, data_type) != ("int", "float"):
         return mismatch(f"{kind} ({array.dtype})", data_type)
-    if array.dtype.itemsize < 8 or not array.size:
+    if array.dtype.itemsize < 8:
         return None
     return problem_of_widened_int(int(array.min())) or problem_of_widened_int(int(array.max()))
 
