@@ -111,9 +111,6 @@ def rows_frame(columns: list[Column], rows: int, **keys: Any) -> bytes:
     return raw_frame(pad(json.dumps(header).encode(), b" "), body)
 
 
-# --- what is expected, in a form that every language can compare exactly ---------------------
-
-
 def expected_value(data_type: str, value: Any) -> Any:
     if data_type == "int":
         return str(value)
@@ -149,8 +146,6 @@ class Message:
         self.frames.append({"kind": "rows", "header": keys, "rows": rows, "columns": expected})
         return self
 
-
-# --- the legal messages ----------------------------------------------------------------------
 
 FLOATS = [0.0, -0.0, 1.5, NAN, INF, -INF, 5e-324, 1.7976931348623157e308]
 FLOATS4 = [0.0, -0.0, 1.5, NAN, INF, -INF, 2.0**-149, 3.4028234663852886e38]
@@ -321,9 +316,6 @@ def data_message() -> Message:
     message.rows(columns, 1, run=OTHER_RUN, generation=1, first=0)
     message.plain("reset", run=OTHER_RUN)
     return message.plain("end", cursor={RUN: [1, 3]}, more=False)
-
-
-# --- messages to refuse ----------------------------------------------------------------------
 
 
 def with_column(entry: dict[str, Any], rows: int, body: bytes) -> bytes:

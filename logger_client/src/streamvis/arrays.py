@@ -99,9 +99,6 @@ def kind(held: Snapshot) -> str:
     return {"b": "bool", "i": "int", "u": "int", "f": "float"}[held.dtype.kind]
 
 
-# --- scalars, numpy, lists -----------------------------------------------------------------
-
-
 def _from_scalar(value: Any) -> Snapshot:
     value = plain_scalar(value)
     if value is None:
@@ -206,9 +203,6 @@ def _from_texts(flat: list[str], shape: Shape) -> Text:
     return Text(np.array(codes, dtype=np.uint32).reshape(shape), tuple(map(str, index)))
 
 
-# --- torch and jax ---------------------------------------------------------------------------
-
-
 def _framework(value: Any) -> str | None:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, getattr(torch, "Tensor", ())):
@@ -263,9 +257,6 @@ def _stacked(value: Sequence[Any]) -> Any:
     if framework == "torch":
         return sys.modules["torch"].stack([item.detach() for item in items])
     return sys.modules["jax.numpy"].stack(items)
-
-
-# --- one move per flush ----------------------------------------------------------------------
 
 
 def to_host(tensors: Iterable[Device]) -> dict[int, Array]:

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from .arrays import to_host
-from .batch import Entry, Lost, devices, late_problem, materialise
+from .absorb import absorb
 from .catalogue import SeriesSpec, spec_from_server
 from .complaints import Complaints
 from .config import Server
 from .errors import ServerRefused, Unreachable
-from .frames import DataType
 from .intake import Intake
 from .protocol import Core, Verdict
 from .request import Handles, Request
@@ -84,8 +82,6 @@ class Flusher:
         self._deadline: float | None = None
         self._busy = False
         self._thread = threading.Thread(target=self._run, name="streamvis-flush", daemon=True)
-
-    # --- from the program's threads ------------------------------------------------------------
 
     def start(self) -> None:
         self._thread.start()
@@ -161,8 +157,6 @@ class Flusher:
         if rows or (ops and self.core.generation is not None and not self.core.stopped):
             self.complaints.left(rows, self._opening.handle)
 
-    # --- the thread ------------------------------------------------------------------------------
-
     def _run(self) -> None:
         try:
             while not self._done():
@@ -209,54 +203,15 @@ class Flusher:
             return max(0.0, min(self._retry_at, self._deadline) - now)
         return self._flush_every
 
-    # --- from the queue to the core ----------------------------------------------------------------
-
     def _absorb(self) -> None:
         waiting = self.refresh or bool(self.ensures)
         taken = self._intake.take(final=not waiting)
-        moved = self._move(taken)
-        for series, entries in taken.items():
-            parts = self._materialise(series, entries, moved)
+        for series, parts in absorb(taken, self._intake.catalogue, self.complaints):
             with self.core_lock:
                 for part in parts:
                     self.core.push(series, part)
                 self._core_bytes = self.core.nbytes
-            self._intake.release(sum(entry.nbytes for entry in entries))
-
-    def _move(self, taken: Mapping[str, list[Entry]]) -> dict[int, Any]:
-        held = [device for entries in taken.values() for device in devices(entries)]
-        try:
-            return to_host(held)
-        except Exception:  # noqa: BLE001 -- whatever a device raises; then one by one
-            return self._move_singly(held)
-
-    def _move_singly(self, held: list[Any]) -> dict[int, Any]:
-        moved: dict[int, Any] = {}
-        for device in held:
-            try:
-                moved.update(to_host([device]))
-            except Exception:  # noqa: BLE001 -- its rows are declared lost in _materialise
-                self.complaints.broken("a tensor could not be moved to the host")
-        return moved
-
-    def _materialise(
-        self, series: str, entries: list[Entry], moved: Mapping[int, Any]
-    ) -> list[Any]:
-        spec = self._intake.catalogue.series.get(series)
-        if spec is None or not spec.typed:
-            reason = f"the server has no series {series!r}; create it and run again"
-            with self.core_lock:
-                self.core.abandon(series, reason)
-            return [Lost(sum(entry.rows for entry in entries), reason)]
-        types = {name: kind for name, kind in spec.types.items() if kind is not None}
-        entries = [_checked(types, entry, moved) for entry in entries]
-        try:
-            return list(materialise(types, entries, moved))
-        except Exception:  # noqa: BLE001 -- one series' rows, not the thread
-            self.complaints.broken(f"series {series!r}: rows could not be encoded")
-            return [Lost(sum(entry.rows for entry in entries), "could not be encoded")]
-
-    # --- from the core to the server ---------------------------------------------------------------
+            self._intake.release(sum(entry.nbytes for entry in taken[series]))
 
     def _deliver(self) -> bool:
         """One exchange with the server; True when there may be more to do at once."""
@@ -345,15 +300,15 @@ class Flusher:
         return verdict is Verdict.GO_ON
 
     def _explain(self, answer: Answer) -> None:
+        wait = answer.retry_after
         if answer.status in (401, 403):
-            what, wait = "the server does not accept the token (STREAMVIS_TOKEN)", NOT_ALLOWED_SECS
+            what = "the server does not accept the token (STREAMVIS_TOKEN)"
+            wait = NOT_ALLOWED_SECS
         elif answer.status in (408, 425, 429) or answer.status >= 500:
-            what, wait = f"the server answered {answer.status}", answer.retry_after
+            what = f"the server answered {answer.status}"
         else:
-            what, wait = f"HTTP {answer.status}: not a Streamvis server's answer", None
+            what = f"HTTP {answer.status}: not a Streamvis server's answer"
         self._failed(f"{what} at {self._transport.server.origin}", wait)
-
-    # --- failing and recovering --------------------------------------------------------------------
 
     def _worked(self) -> None:
         self.connected = True
@@ -374,15 +329,3 @@ class Flusher:
         most = min(limit, FIRST_BACKOFF_SECS * 2 ** min(self._failures - 1, 10))
         jitter = random.uniform(0, most)  # noqa: S311 -- spreads retries, keeps no secret
         self._retry_at = monotonic() + (wait or 0.0) + jitter
-
-
-def _checked(types: Mapping[str, DataType], entry: Entry, moved: Mapping[int, Any]) -> Entry:
-    """The entry, or what is lost when it does not fit after all."""
-    if isinstance(entry, Lost):
-        return entry
-    lacking = any(id(device) not in moved for device in devices([entry]))
-    found = "a tensor could not be moved to the host" if lacking else None
-    checked = entry.layout.checked if hasattr(entry, "layout") else entry.checked
-    if not found and not checked:
-        found = late_problem(types, entry)
-    return Lost(entry.rows, found) if found else entry

@@ -92,9 +92,6 @@ class Frame:
         return int(self.header.get("rows", 0))
 
 
-# --- encoding ----------------------------------------------------------------------------
-
-
 def encode(kind: str, keys: Mapping[str, Any]) -> bytes:
     """A frame without a body."""
     return _assemble({"kind": kind, **keys}, [])
@@ -153,9 +150,6 @@ def _assemble(header: Mapping[str, Any], buffers: Sequence[Array | bytes]) -> by
     body_bytes = sum(map(len, pieces)) - len(text)
     prefix = MAGIC + len(text).to_bytes(4, "little") + body_bytes.to_bytes(8, "little")
     return b"".join((prefix, *pieces))
-
-
-# --- decoding ----------------------------------------------------------------------------
 
 
 def read_frames(read: Callable[[int], bytes]) -> Iterator[Frame]:
@@ -301,9 +295,6 @@ def _check_word(word: bytes) -> None:
         word.decode()
     except UnicodeDecodeError:
         raise IllegalFrameValue("a word is not UTF-8") from None
-
-
-# --- values ------------------------------------------------------------------------------
 
 
 def widen(column: Column, rows: int) -> Array:

@@ -76,8 +76,6 @@ class Intake:
         self._guesses: dict[str, dict[str, str]] = {}
         self._gate: Callable[[], None] | None = None
 
-    # --- the hot path ------------------------------------------------------------------------
-
     def add(self, series: str, values: dict[str, Any]) -> bool:
         """Queue one call's rows; True when it is time to flush. Raises WriteError."""
         plan = self._plans.get((series, *values, *map(type, values.values())))
@@ -131,8 +129,6 @@ class Intake:
         most = next(most for at, _, most in plan.bounds if at == place)
         rule = SCALAR_RULES["float" if most == EXACT else "int"][int]
         raise IllegalValue(self._at(plan.series, name, rule(int(value)) or "does not fit"))
-
-    # --- everything else -----------------------------------------------------------------------
 
     def set_gate(self, gate: Callable[[], None] | None) -> None:
         """`gate` is called by the next `write`, before anything else; None opens the way."""
@@ -210,8 +206,6 @@ class Intake:
         nbytes = ROW_BYTES + sum(int(each.nbytes) for each in held.values())
         return Write(shape, rows, held, nbytes, spec.typed) if rows else None
 
-    # --- checks ----------------------------------------------------------------------------------
-
     def _spec(self, series: str, values: Mapping[str, Any]) -> SeriesSpec:
         spec = self.catalogue.series.get(series)
         if spec is None:
@@ -246,8 +240,6 @@ class Intake:
         data_type = spec.types.get(name) if spec else None
         suffix = f" ({data_type})" if data_type else ""
         return f"series {series!r}, field {name!r}{suffix}: {found}"
-
-    # --- the flush thread's side -----------------------------------------------------------------
 
     def take(self, *, final: bool) -> dict[str, list[Entry]]:
         """The entries of all series whose types are known. Their bytes count until `release`.

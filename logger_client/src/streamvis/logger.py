@@ -10,10 +10,9 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from .attributes import attribute_values, checked_tags
@@ -24,32 +23,12 @@ from .errors import LoggerStateError, UnknownSeries, Unreachable
 from .flusher import Ensure, Flusher, Opening
 from .intake import Intake
 from .protocol import BODY_BYTES, Core
+from .status import State, Status
 from .transport import Transport
 
 LEAST_QUEUE_BYTES = 1 << 20
 START_SECS = 4.0
 OFFLINE_SECS = 5.0  # after a failed call, how long `ensure_…` does not try again
-
-State = Literal["new", "running", "stopped", "fenced"]
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How things stand, at one moment.
-
-    `queued_rows` wait here, `sent_rows` were sent at least once, `acknowledged_rows` are stored,
-    `declared_lost_rows` will never be. `state` is "fenced" once the run takes no more.
-    """
-
-    state: State
-    run_handle: str
-    queued_rows: int
-    sent_rows: int
-    acknowledged_rows: int
-    declared_lost_rows: int
-    queued_bytes: int
-    connected: bool
-    last_error: str | None
 
 
 class DataLogger:
@@ -116,8 +95,6 @@ class DataLogger:
         )
         self._intake.set_gate(self._open_gate)
 
-    # --- the run -----------------------------------------------------------------------------
-
     @property
     def run_handle(self) -> str:
         """The run's UUID, from the beginning on."""
@@ -160,8 +137,6 @@ class DataLogger:
         if flusher is not None:
             flusher.add_op(op)
             flusher.wake()
-
-    # --- fields and series -------------------------------------------------------------------
 
     def ensure_field(
         self, name: str, data_type: str, description: str = "", unit: str | None = None
@@ -223,8 +198,6 @@ class DataLogger:
             self._calls = Transport(server)
         return self._calls
 
-    # --- writing -----------------------------------------------------------------------------
-
     def write(self, series_name: str, /, **values: Any) -> None:
         """Queue rows: one value, or one array of values, for each field of the series.
 
@@ -258,8 +231,6 @@ class DataLogger:
     def _open_gate(self) -> None:
         self._running()
 
-    # --- start, flush, stop --------------------------------------------------------------------
-
     def start(self) -> Self:
         """Open the run. Waits a few seconds at most for a server; without one, data are kept."""
         flusher = self._running()
@@ -275,7 +246,7 @@ class DataLogger:
             self._state = "running"
             if self._server is not None and self._flusher is None:
                 self._flusher = self._make_flusher(self._server)
-                _running.add(self)
+                _alive.add(self)
             self._intake.set_gate(None)
             return self._flusher
 
@@ -318,7 +289,7 @@ class DataLogger:
             self._state = "stopped"
             self._intake.set_gate(self._open_gate)
             flusher, calls, self._calls = self._flusher, self._calls, None
-        _running.discard(self)
+        _alive.discard(self)
         if flusher is not None:
             flusher.close(state, self._drain_timeout)
         if calls is not None:
@@ -337,8 +308,6 @@ class DataLogger:
     ) -> None:
         clean = error is None or (isinstance(error, SystemExit) and not error.code)
         self._stop("finished" if clean else "failed")
-
-    # --- status --------------------------------------------------------------------------------
 
     @property
     def status(self) -> Status:
@@ -367,8 +336,6 @@ class DataLogger:
             flusher.complaints.last_error,
         )
 
-    # --- fork ------------------------------------------------------------------------------------
-
     def _after_fork(self) -> None:
         """In the child: nothing of the parent's queue; the same run, joined as another writer."""
         if self._state == "running":
@@ -382,22 +349,20 @@ def _at_least(name: str, value: float, least: float) -> None:
         raise ValueError(f"{name}={value} is too small; give at least {least}")
 
 
-# --- process-wide: exit and fork -----------------------------------------------------------------
-
 _all: weakref.WeakSet[DataLogger] = weakref.WeakSet()
-_running: set[DataLogger] = set()  # kept alive until they are stopped, so that nothing is lost
+_alive: set[DataLogger] = set()  # kept alive until they are stopped, so that nothing is lost
 
 
 def _stop_all() -> None:
     """At exit: deliver what the program left. An uncaught exception makes its runs failed."""
     died = not hasattr(sys, "ps1") and getattr(sys, "last_value", None) is not None
-    for logger in list(_running):
+    for logger in list(_alive):
         with contextlib.suppress(Exception):
             logger._stop("failed" if died else "finished")
 
 
 def _after_fork_in_child() -> None:
-    _running.clear()
+    _alive.clear()
     for logger in list(_all):
         logger._after_fork()
 

@@ -57,8 +57,6 @@ class Core:
         self._chunk_rows = min(chunk_rows, MAX_ROWS)
         self._most_bytes = self._limit_bytes = body_bytes
 
-    # --- what the logger brings ------------------------------------------------------------
-
     def push(self, series: str, part: Piece | Lost) -> None:
         if series in self._abandoned:
             self._tell(series, part.rows, self._abandoned[series])
@@ -88,8 +86,7 @@ class Core:
         self._abandoned[series] = reason
         if stream is not None:
             self._settled_elsewhere += stream.stored
-            held = sum(item.rows for item in stream.items() if isinstance(item, Piece))
-            self._tell(series, held, reason)
+            self._tell(series, stream.held_rows, reason)
 
     def drop_oldest(self, nbytes: int, reason: str) -> int:
         """Free about `nbytes` by giving up rows that were never sent; answers their number."""
@@ -104,15 +101,13 @@ class Core:
                 break
         return dropped
 
-    # --- what is known ---------------------------------------------------------------------
-
     @property
     def nbytes(self) -> int:
         return sum(stream.nbytes for stream in self._streams.values())
 
     @property
     def pending_rows(self) -> int:
-        return sum(stream.end - stream.first for stream in self._streams.values())
+        return sum(stream.held_rows for stream in self._streams.values())
 
     @property
     def acknowledged_rows(self) -> int:
@@ -124,7 +119,13 @@ class Core:
 
     @property
     def drained(self) -> bool:
-        return not (self.pending_rows or self._ops or self._final)
+        done = all(self._done(series, each) for series, each in self._streams.items())
+        return done and not (self._ops or self._final)
+
+    def _done(self, series: str, stream: Stream) -> bool:
+        """Nothing to send: all is acknowledged, or only gaps of a series the server has not."""
+        lacking = series not in self._handles and not stream.held_rows
+        return stream.first == stream.end or lacking
 
     @property
     def ops_end(self) -> int:
@@ -134,13 +135,15 @@ class Core:
     def settled(self, totals: Mapping[str, int], ops_end: int) -> bool:
         """Is everything up to these numbers of rows and operations acknowledged or given up?"""
         return self.ops_first >= ops_end and all(
-            series in self._abandoned or self._settled_rows(series) >= total
+            series in self._abandoned or self._settled(series, total)
             for series, total in totals.items()
         )
 
-    def _settled_rows(self, series: str) -> int:
+    def _settled(self, series: str, total: int) -> bool:
         stream = self._streams.get(series)
-        return 0 if stream is None else stream.first
+        if stream is None:
+            return total == 0
+        return stream.first >= total or (stream.end >= total and self._done(series, stream))
 
     def _stream(self, series: str) -> Stream:
         return self._streams.setdefault(series, Stream())
@@ -149,8 +152,6 @@ class Core:
         if rows:
             self.lost_rows += rows
             self.losses.append(Loss(series, rows, reason))
-
-    # --- sending ---------------------------------------------------------------------------
 
     def next_request(self, *, heartbeat: bool = False) -> Request | None:
         """What to send next; None when there is nothing, or nothing can be sent yet."""
@@ -192,7 +193,7 @@ class Core:
         for series, stream in self._streams.items():
             handles = self._handles.get(series)
             if handles is None:
-                complete = complete and stream.end == stream.first
+                complete = complete and self._done(series, stream)
                 continue
             for sent, body, chains in self._frames(series, stream, handles):
                 if (request.frames or request.ops) and len(body) > budget:
@@ -234,8 +235,6 @@ class Core:
                 part = part.slice(0, part.rows // 2)
             yield part
             start += part.rows
-
-    # --- answers ---------------------------------------------------------------------------
 
     def answered(self, request: Request, status: int, body: Mapping[str, Any]) -> Verdict:
         """What the server said about `request`; `body` is empty when it was no JSON object."""
@@ -318,7 +317,7 @@ class Core:
             self._limit_bytes = max(1, min(self._limit_bytes, len(request.body)) // 2)
         elif request.ops:
             return self._give_up_op(0, reason)
-        elif request.frames:
+        elif request.rows:
             return self._give_up_frame(request.frames[0], reason)
         else:
             return Verdict.LATER

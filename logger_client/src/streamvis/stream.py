@@ -63,6 +63,10 @@ class Stream:
     def nbytes(self) -> int:
         return sum(item.nbytes for item in self._items)
 
+    @property
+    def held_rows(self) -> int:
+        return sum(item.rows for item in self._items if isinstance(item, Piece))
+
     def items(self) -> Iterator[Item]:
         return iter(self._items)
 
