@@ -28,5 +28,10 @@ def _apt_update() -> None:
 
 def _apt_get(*arguments: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    subprocess.run(["apt-get", "-qq", *arguments], check=True, env=environment, **quiet)
+    subprocess.run(
+        ["apt-get", "-qq", *arguments],
+        check=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
