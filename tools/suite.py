@@ -28,8 +28,10 @@ TYPED = (
     "plotting",
     "streamvis_site",
     "logger_client/src",
+    "examples",
     "tools",
     "benchmarks",
+    "tests/services",
 )
 APART = ("logger_client", "acceptance", "e2e", "faults", "perf")
 
@@ -57,7 +59,7 @@ def _unit() -> tuple[str, ...]:
 def _check() -> Iterator[Command]:
     yield Command(("ruff", "format", "--check", "."))
     yield Command(("ruff", "check", "."))
-    yield Command(("lint-imports",))
+    yield Command(("lint-imports", "--no-logo"))
     yield Command(("mypy", *TYPED))
     yield Command(
         (PY, "manage.py", "makemigrations", "--check", "--dry-run", "--settings=tests.settings")
