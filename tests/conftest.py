@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
 
@@ -14,6 +16,16 @@ from tests.services.server import Server, run_server
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+
+def pytest_configure() -> None:
+    """A terminated run unwinds like an interrupted one: fixtures stop what they started."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 class StartServer(Protocol):
