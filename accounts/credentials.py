@@ -1,0 +1,57 @@
+"""Tokens and one-time login links: issue, look up, use up."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import LoginLink, Token, User
+
+TOKEN_PREFIX = "svt_"  # noqa: S105 - the public prefix by which secret scanners know ours
+LOGIN_LINK_LIFETIME = timedelta(hours=24)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def issue_token(user: User, *, name: str) -> str:
+    """Make a token of 256 random bits and return it; it is never shown again."""
+    secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    Token.objects.create(user=user, name=name, digest=_digest(secret))
+    return secret
+
+
+def find_token(secret: str) -> Token | None:
+    """The valid token with this secret, its user loaded; None if unknown, expired or revoked."""
+    now = timezone.now()
+    return (
+        Token.objects.select_related("user")
+        .filter(digest=_digest(secret), revoked_at=None, user__is_active=True)
+        .filter(Q(expires_at=None) | Q(expires_at__gt=now))
+        .first()
+    )
+
+
+def issue_login_link(user: User) -> str:
+    """Make a login link valid once, for a day; return its secret."""
+    LoginLink.objects.filter(expires_at__lt=timezone.now()).delete()
+    secret = secrets.token_urlsafe(32)
+    LoginLink.objects.create(
+        user=user, digest=_digest(secret), expires_at=timezone.now() + LOGIN_LINK_LIFETIME
+    )
+    return secret
+
+
+def use_login_link(secret: str) -> User | None:
+    """The person whom this secret logs in, or None. A second use finds nothing."""
+    links = LoginLink.objects.filter(digest=_digest(secret), expires_at__gt=timezone.now())
+    link = links.select_related("user").filter(user__is_active=True).first()
+    if link is None:
+        return None
+    deleted, _ = links.delete()  # of two uses at once, one deletes the row
+    return link.user if deleted else None

@@ -1,0 +1,60 @@
+"""Series with their fields as plain values: what the data path needs of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db.models import Q
+
+from catalog.definitions import parse_handle
+from catalog.models import Field, Series
+from catalog.types import DataType, parse_data_type
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    id: int
+    handle: str
+    name: str
+    data_type: DataType
+    unit: str
+    description: str
+
+    @staticmethod
+    def of(field: Field) -> FieldInfo:
+        data_type = parse_data_type(field.data_type)
+        return FieldInfo(
+            field.pk, str(field.handle), field.name, data_type, field.unit, field.description
+        )
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """A series; its fields in the order given at its creation."""
+
+    id: int
+    handle: str
+    name: str
+    fields: tuple[FieldInfo, ...]
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Where a field stands, by its handle and by its name."""
+        by_handle = {field.handle: index for index, field in enumerate(self.fields)}
+        return by_handle | {field.name: index for index, field in enumerate(self.fields)}
+
+
+def load_series(keys: Iterable[str]) -> dict[str, SeriesInfo]:
+    """Series by handle or name; those that do not exist are absent. Two queries."""
+    wanted = set(keys)
+    handles = [handle for key in wanted if (handle := parse_handle(key))]
+    found = Series.objects.filter(Q(handle__in=handles) | Q(name__in=wanted))
+    infos: dict[str, SeriesInfo] = {}
+    for series in found.prefetch_related("members__field"):
+        fields = tuple(FieldInfo.of(member.field) for member in series.members.all())
+        info = SeriesInfo(series.pk, str(series.handle), series.name, fields)
+        infos.setdefault(info.handle, info)
+        infos[info.name] = info
+    return {key: infos[key] for key in wanted if key in infos}

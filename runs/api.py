@@ -1,0 +1,184 @@
+"""REST door of runs."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers as drf
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from catalog.definitions import resolve_fields
+from catalog.errors import Illegal
+from catalog.rest import decode_cursor, encode_cursor, page_limit, take
+from catalog.serializers import FieldSerializer, SeriesSerializer
+from runs import append, lifecycle, queries, serializers
+from runs.filters import parse_filter
+from runs.heads import find_living_run, find_run
+from runs.models import Run
+from runs.parsers import FramesParser, JsonAppendParser
+
+COUNT = inline_serializer("Count", {"added": drf.IntegerField()})
+
+
+def _shown(run: Run) -> Response:
+    return Response(queries.describe_runs([run])[0])
+
+
+def _opened(opened: lifecycle.Opened) -> dict[str, Any]:
+    return {
+        "run": str(opened.run.handle),
+        "generation": opened.generation,
+        "created": opened.created,
+        "started_at": opened.run.started_at.isoformat(),
+    }
+
+
+class RunList(APIView):
+    @extend_schema(request=None, responses={201: serializers.OpenedSerializer})
+    def post(self, request: Request) -> Response:
+        take(request.data)
+        return Response(_opened(lifecycle.create_run(request.user)), status=201)
+
+
+class RunDetail(APIView):
+    @extend_schema(responses=serializers.RunSerializer)
+    def get(self, request: Request, handle: str) -> Response:
+        return _shown(find_living_run(handle))
+
+    @extend_schema(responses=serializers.DeletedSerializer)
+    def delete(self, request: Request, handle: str) -> Response:
+        done = lifecycle.delete_run(find_run(handle))
+        return Response({"deleted": done.deleted, "rows": done.rows})
+
+
+class RunOpen(APIView):
+    @extend_schema(request=serializers.OpenSerializer, responses=serializers.OpenedSerializer)
+    def post(self, request: Request, handle: str) -> Response:
+        body = take(request.data, required=("replace", "nonce"))
+        return Response(_opened(lifecycle.open_run(handle, request.user, **body)))
+
+
+class RunAppend(APIView):
+    parser_classes = [FramesParser, JsonAppendParser]
+
+    @extend_schema(
+        request={
+            "application/json": serializers.AppendSerializer,
+            FramesParser.media_type: bytes,
+        },
+        responses=serializers.CursorsSerializer,
+    )
+    def post(self, request: Request, handle: str) -> Response:
+        return Response(append.append(handle, request.data).body())
+
+
+class RunCursors(APIView):
+    @extend_schema(responses=serializers.CursorsSerializer)
+    def get(self, request: Request, handle: str) -> Response:
+        writer = request.query_params.get("writer", "")
+        return Response(append.read_cursors(handle, writer).body())
+
+
+class RunRestore(APIView):
+    @extend_schema(request=None, responses=serializers.RunSerializer)
+    def post(self, request: Request, handle: str) -> Response:
+        run = find_run(handle)
+        lifecycle.restore_run(run)
+        return _shown(run)
+
+
+class RunAttributes(APIView):
+    @extend_schema(request=serializers.AttributesSerializer, responses=serializers.RunSerializer)
+    def post(self, request: Request, handle: str) -> Response:
+        run = find_living_run(handle)
+        lifecycle.set_attributes(run, take(request.data, required=("values",))["values"])
+        return _shown(run)
+
+
+class RunAttribute(APIView):
+    @extend_schema(responses=serializers.DeletedSerializer)
+    def delete(self, request: Request, handle: str, field: str) -> Response:
+        run = find_living_run(handle)
+        [found] = resolve_fields([field])
+        return Response({"deleted": lifecycle.delete_attribute(run, found)})
+
+
+class RunTags(APIView):
+    @extend_schema(request=serializers.TagsSerializer, responses=COUNT)
+    def post(self, request: Request, handle: str) -> Response:
+        tags = take(request.data, required=("tags",))["tags"]
+        return Response({"added": lifecycle.add_tags(find_living_run(handle), tags)})
+
+    @extend_schema(request=serializers.TagsSerializer, responses=COUNT)
+    def delete(self, request: Request, handle: str) -> Response:
+        tags = take(request.data, required=("tags",))["tags"]
+        return Response({"removed": lifecycle.remove_tags(find_living_run(handle), tags)})
+
+
+class RunSearch(APIView):
+    @extend_schema(
+        request=serializers.SearchSerializer, responses=serializers.RunSerializer(many=True)
+    )
+    def post(self, request: Request) -> Response:
+        body = take(request.data, optional=("filter", "limit", "cursor"))
+        run_filter = parse_filter(body.get("filter"), user_name=request.user.get_username())
+        after = None
+        if body.get("cursor") is not None:
+            after = decode_cursor(body["cursor"], _read_key)
+        page = queries.page_of_runs(
+            run_filter.runs(), limit=page_limit(request, body.get("limit")), after=after
+        )
+        key = [page.last[0].isoformat(), str(page.last[1])] if page.last else None
+        answer: dict[str, Any] = {
+            "results": page.runs,
+            "next": encode_cursor(key) if key else None,
+        }
+        return Response(answer if page.count is None else {**answer, "count": page.count})
+
+
+class RunCommon(APIView):
+    @extend_schema(request=serializers.SearchSerializer, responses={200: dict})
+    def post(self, request: Request) -> Response:
+        body = take(request.data, optional=("filter",))
+        run_filter = parse_filter(body.get("filter"), user_name=request.user.get_username())
+        found = queries.common(run_filter.runs())
+        return Response(
+            {
+                "runs": found.runs,
+                "series": [
+                    {"series": SeriesSerializer(series).data, "runs": n}
+                    for series, n in found.series
+                ],
+                "attributes": [
+                    {"field": FieldSerializer(field).data, "runs": n}
+                    for field, n in found.attributes
+                ],
+            }
+        )
+
+
+class TagList(APIView):
+    @extend_schema(responses={200: dict})
+    def get(self, request: Request) -> Response:
+        tags = queries.tags_with_counts()
+        if (cursor := request.query_params.get("cursor")) is not None:
+            tags = tags.filter(name__gt=decode_cursor(cursor, lambda key: str(key[0])))
+        limit = page_limit(request)
+        page = list(tags[: limit + 1])
+        more = len(page) > limit
+        results = [{"name": tag.name, "runs": tag.run_count} for tag in page[:limit]]
+        return Response(
+            {"results": results, "next": encode_cursor([page[limit - 1].name]) if more else None}
+        )
+
+
+def _read_key(key: list[Any]) -> tuple[datetime, uuid.UUID]:
+    started_at = datetime.fromisoformat(key[0])
+    if started_at.tzinfo is None:
+        raise Illegal("illegal_cursor", "This cursor is not one of ours.", field="cursor")
+    return started_at, uuid.UUID(key[1])

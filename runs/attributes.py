@@ -1,0 +1,57 @@
+"""Attribute values: between Python and their columns."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+from catalog.models import Field
+from catalog.types import TEXT_ATTRIBUTE_BYTES, DataType, Value, check_text, parse_data_type
+from catalog.types import parse_value as parse_any_value
+from runs.models import Attribute
+
+COLUMNS = ("int_value", "float_bits", "float_value", "text_value", "bool_value")
+
+
+def parse_value(field: Field, given: object) -> Value:
+    """A JSON value as this field's attribute value.
+
+    Raises:
+        Illegal: of another type, out of range, too long; names the field.
+    """
+    value = parse_any_value(parse_data_type(field.data_type), given, what=field.name)
+    if isinstance(value, str):
+        check_text(value, what=field.name, max_bytes=TEXT_ATTRIBUTE_BYTES)
+    return value
+
+
+def to_columns(data_type: DataType, value: Value) -> dict[str, Any]:
+    """The columns of an Attribute row that hold this value; all others are NULL."""
+    columns: dict[str, Any] = dict.fromkeys(COLUMNS)
+    if data_type == "float":
+        columns["float_bits"] = float_bits(float(value))
+        columns["float_value"] = float(value) if math.isfinite(float(value)) else None
+    else:
+        columns[f"{data_type}_value"] = value
+    return columns
+
+
+def value_of(attribute: Attribute) -> Value:
+    """The value an Attribute row holds, exactly."""
+    column = "float_bits" if attribute.data_type == "float" else f"{attribute.data_type}_value"
+    value: Value = getattr(attribute, column)
+    return bits_float(int(value)) if column == "float_bits" else value
+
+
+def float_bits(value: float) -> int:
+    """The 64-bit pattern as a signed integer; every NaN is the one quiet NaN."""
+    if math.isnan(value):
+        value = math.nan
+    bits: int = struct.unpack("<q", struct.pack("<d", value))[0]
+    return bits
+
+
+def bits_float(bits: int) -> float:
+    value: float = struct.unpack("<d", struct.pack("<q", bits))[0]
+    return value

@@ -1,0 +1,269 @@
+"""What happens to a run besides rows: opened, deleted, restored, tagged, described.
+
+Each function is one transaction under the run's head lock and ends in a published change.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from catalog.definitions import parse_handle, resolve_fields
+from catalog.errors import Conflict, Illegal, Refused
+from catalog.models import Field
+from catalog.types import Value, check_text
+from runs import attributes
+from runs.heads import bump_meta, lock_head, make_run, touch_meta
+from runs.ids import parse_hex128
+from runs.models import (
+    TAG_CHARS,
+    Attribute,
+    Run,
+    RunHead,
+    RunOpening,
+    RunSeries,
+    RunTag,
+    Tag,
+)
+
+TAGS_PER_RUN = 256
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What `open` answers: the generation that this nonce got."""
+
+    run: Run
+    generation: int
+    created: bool
+
+
+def create_run(owner: User) -> Opened:
+    """A run with a handle of our choice."""
+    return open_run(str(uuid.uuid4()), owner, replace=True, nonce=uuid.uuid4().hex)
+
+
+def open_run(handle: str, owner: User, *, replace: object, nonce: object) -> Opened:
+    """Make, replace or join the run with this handle (docs/formats/append.md).
+
+    A nonce that was seen before changes nothing and gets its old answer.
+    """
+    parsed = parse_handle(handle)
+    if parsed is None:
+        raise Illegal("illegal_value", f"{handle!r} is not a UUID.", field="handle")
+    if not isinstance(replace, bool):
+        raise Illegal("wrong_type", "replace must be true or false.", field="replace")
+    checked = parse_hex128(nonce, "nonce")
+    try:
+        with transaction.atomic():
+            return _open(parsed, owner, replace, checked)
+    except IntegrityError:  # another process made the same run meanwhile: it exists now
+        with transaction.atomic():
+            return _open(parsed, owner, replace, checked)
+
+
+def _open(handle: uuid.UUID, owner: User, replace: bool, nonce: uuid.UUID) -> Opened:
+    run = Run.objects.filter(handle=handle).first()
+    if run is None:
+        run, head = make_run(owner.pk, handle)
+        RunOpening.objects.create(run=run, nonce=nonce, generation=1)
+        touch_meta(run, head)
+        return Opened(run, 1, created=True)
+    head = lock_head(run)
+    run.refresh_from_db()
+    seen = RunOpening.objects.filter(run=run, nonce=nonce).first()
+    if seen is not None:
+        return Opened(run, seen.generation, created=False)
+    if replace or run.deleted_at is not None:
+        _begin_generation(run, head)
+    RunOpening.objects.create(run=run, nonce=nonce, generation=head.generation)
+    return Opened(run, head.generation, created=False)
+
+
+def _begin_generation(run: Run, head: RunHead) -> None:
+    """Start anew above what was: old rows stay until reaped, but nothing reaches them."""
+    head.generation += 1
+    head.state, head.fenced, head.last_append_at = "running", False, None
+    run.deleted_at = run.purged_at = None
+    run.started_at = timezone.now()
+    run.save()
+    RunTag.objects.filter(run=run).delete()
+    Attribute.objects.filter(run=run).delete()
+    touch_meta(run, head)
+
+
+@dataclass(frozen=True)
+class Deleted:
+    deleted: int
+    rows: int
+
+
+@transaction.atomic
+def delete_run(run: Run) -> Deleted:
+    """Hide and fence a run; it can be restored until it is purged. Idempotent."""
+    head = lock_head(run)
+    run.refresh_from_db()
+    if run.deleted_at is not None:
+        return Deleted(0, 0)
+    run.deleted_at = timezone.now()
+    run.save(update_fields=["deleted_at"])
+    head.fenced = True
+    touch_meta(run, head, gone=True)
+    return Deleted(1, count_rows(run, head))
+
+
+@transaction.atomic
+def restore_run(run: Run) -> None:
+    """Undo a deletion.
+
+    Raises:
+        Conflict: `purged`, its rows are gone for good.
+    """
+    head = lock_head(run)
+    run.refresh_from_db()
+    if run.purged_at is not None:
+        raise Conflict("purged", f"Run {run.handle} is purged: its rows are gone for good.")
+    if run.deleted_at is None:
+        return
+    run.deleted_at = None
+    run.save(update_fields=["deleted_at"])
+    head.fenced = False
+    touch_meta(run, head)
+
+
+def count_rows(run: Run, head: RunHead) -> int:
+    """Rows of the present generation over all series."""
+    counts = RunSeries.objects.filter(run=run, generation=head.generation)
+    return sum(counts.values_list("rows", flat=True))
+
+
+@transaction.atomic
+def add_tags(run: Run, given: object) -> int:
+    """Add tags; one that is there already counts as nothing. Returns the number added."""
+    lock_head(run)
+    added = put_tags(run, given)
+    if added:
+        bump_meta(run)
+    return added
+
+
+def put_tags(run: Run, given: object) -> int:
+    """Like :func:`add_tags`, inside a transaction that holds the head lock."""
+    names = parse_tags(given)
+    present = set(RunTag.objects.filter(run=run).values_list("tag__name", flat=True))
+    missing = [name for name in names if name not in present]
+    if len(present) + len(missing) > TAGS_PER_RUN:
+        raise Illegal(
+            "too_many",
+            f"A run has at most {TAGS_PER_RUN} tags; this one would have "
+            f"{len(present) + len(missing)}.",
+            limit=TAGS_PER_RUN,
+        )
+    Tag.objects.bulk_create([Tag(name=name) for name in missing], ignore_conflicts=True)
+    tags = Tag.objects.filter(name__in=missing)
+    RunTag.objects.bulk_create([RunTag(run=run, tag=tag) for tag in tags])
+    return len(missing)
+
+
+@transaction.atomic
+def remove_tags(run: Run, given: object) -> int:
+    """Remove tags; absent ones are no error. Returns the number removed."""
+    lock_head(run)
+    removed, _ = RunTag.objects.filter(run=run, tag__name__in=parse_tags(given)).delete()
+    if removed:
+        bump_meta(run)
+    return removed
+
+
+def parse_tags(given: object) -> list[str]:
+    """Tags, stripped, each once: 1 … 200 characters, not blank."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise Illegal("wrong_type", "tags must be a list of texts.", field="tags")
+    names = []
+    for item in given:
+        name = check_text(item, what="tag", max_bytes=4 * TAG_CHARS).strip()
+        if not name:
+            raise Illegal("illegal_value", "A tag must not be blank.", field="tag")
+        if len(name) > TAG_CHARS:
+            raise Illegal(
+                "too_long",
+                f"A tag has at most {TAG_CHARS} characters.",
+                field="tag",
+                limit=TAG_CHARS,
+            )
+        names.append(name)
+    return list(dict.fromkeys(names))
+
+
+@transaction.atomic
+def set_attributes(run: Run, given: object) -> None:
+    """Set values of fields (by handle or name): all of them, or none.
+
+    Raises:
+        Illegal: with every fault in `errors`.
+    """
+    lock_head(run)
+    put_attributes(run, given)
+    bump_meta(run)
+
+
+def put_attributes(run: Run, given: object) -> None:
+    """Like :func:`set_attributes`, inside a transaction that holds the head lock."""
+    values = parse_attributes(given)
+    rows = [
+        Attribute(
+            run=run,
+            field=field,
+            data_type=field.data_type,
+            **attributes.to_columns(field.data_type, value),  # type: ignore[arg-type]
+        )
+        for field, value in values.items()
+    ]
+    Attribute.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["run", "field"],
+        update_fields=list(attributes.COLUMNS),
+    )
+
+
+def parse_attributes(given: object) -> dict[Field, Value]:
+    """`{field: value}` as fields and checked values.
+
+    Raises:
+        Illegal: one fault as itself, several as `illegal_values` with `errors`.
+    """
+    if not isinstance(given, Mapping):
+        raise Illegal("wrong_type", "values must be an object of field: value.", field="values")
+    fields = resolve_fields(list(given))
+    values: dict[Field, Value] = {}
+    faults: list[Refused] = []
+    for field, item in zip(fields, given.values(), strict=True):
+        try:
+            values[field] = attributes.parse_value(field, item)
+        except Illegal as fault:
+            faults.append(fault)
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise Illegal(
+            "illegal_values",
+            "None was set: " + " ".join(fault.message for fault in faults),
+            errors=[fault.body() for fault in faults],
+        )
+    return values
+
+
+@transaction.atomic
+def delete_attribute(run: Run, field: Field) -> int:
+    """Delete one attribute; an absent one is no error. Returns the number deleted."""
+    lock_head(run)
+    deleted, _ = Attribute.objects.filter(run=run, field=field).delete()
+    if deleted:
+        bump_meta(run)
+    return deleted
