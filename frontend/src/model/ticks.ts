@@ -59,9 +59,10 @@ function positions(axis: AxisSpan, step: number): { at: number; value: bigint | 
     }
     return found;
   }
+  const slack = (axis.v1 - axis.v0) * 1e-9;
   const inverse = step < 1 ? Math.round(1 / step) : 0;
   const exact = (k: number): number => (inverse ? k / inverse : k * step);
-  for (let k = Math.ceil(axis.v0 / step - 1e-9); exact(k) <= axis.v1 + step * 1e-9 && found.length < 50; k += 1) {
+  for (let k = Math.ceil((axis.v0 - slack) / step); exact(k) <= axis.v1 + slack && found.length < 50; k += 1) {
     found.push({ at: exact(k), value: exact(k) });
   }
   return found;
@@ -110,20 +111,12 @@ function linearSet(axis: AxisSpan, count: number, maxChars: number): TickSet {
   const span = axis.v1 - axis.v0;
   const most = Math.max(Math.abs(axis.v0), Math.abs(axis.v1));
   const step = stepFor(span, count, axis.integer);
-  if (axis.origin === 0n && (most < 1e-3 || most >= 1e15)) {
-    return span > most * 1e-3 ? withFactor(axis, step) : plainOrShort(axis, step);
-  }
+  if (axis.origin === 0n && most < 1e-3) return withFactor(axis, step);
   const set = plain(axis, step);
   if (longest(set) <= maxChars) return set;
   const magnitude = axis.origin === 0n ? most : Math.abs(Number(axis.origin));
-  if (span < magnitude / 1000) return withOffset(axis, step);
+  if (span < magnitude / 1000 && magnitude > 1e3 && magnitude < 1e19) return withOffset(axis, step);
   return axis.origin === 0n && most >= 1e6 ? withFactor(axis, step) : set;
-}
-
-function plainOrShort(axis: AxisSpan, step: number): TickSet {
-  const set = plain(axis, step);
-  if (longest(set) <= 24) return set;
-  return { ticks: set.ticks.map(({ at }) => ({ at, label: at.toExponential(6).replace('-', '−') })), note: '' };
 }
 
 export function logLabel(exponent: number, digit: number): string {
