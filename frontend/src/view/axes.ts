@@ -69,7 +69,7 @@ export class AxesLayer {
       parts.push(svgElement('line', { class: 'sv-grid', x1: box.left, x2: right, y1: crisp(px), y2: crisp(px) }));
       parts.push(svgElement('text', { class: 'sv-tick', x: box.left - LABEL_GAP, y: px + 4, 'text-anchor': 'end' }, label));
     }
-    parts.push(svgElement('path', { class: 'sv-frame', d: `M${crisp(box.left)} ${box.top}V${crisp(bottom)}H${right}` }));
+    if (!empty) parts.push(svgElement('path', { class: 'sv-frame', d: `M${crisp(box.left)} ${box.top}V${crisp(bottom)}H${right}` }));
     parts.push(...this.title(this.x, xs.note, box.left + box.width / 2, bottom + 39, 0));
     parts.push(...this.title(this.y, ys.note, 18, box.top + box.height / 2, -90));
     this.element.replaceChildren(...parts);
