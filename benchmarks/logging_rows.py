@@ -1,0 +1,152 @@
+"""Logging and reading rows with the real client against a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.limits import Limits
+from benchmarks.report import REPETITIONS, Figure
+from streamvis import Client, DataLogger
+
+SERIES = "training"
+FIELDS = {"step": "int", "loss": "float"}
+ROW_BYTES = 16
+SCALARS = 100_000
+READABLE_TIMEOUT_S = 300
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a benchmark logs to."""
+
+    database: str
+    url: str
+    token: str
+
+    def client(self) -> Client:
+        return Client(self.url, self.token)
+
+    @contextmanager
+    def logger(self) -> Iterator[DataLogger]:
+        with DataLogger(self.url, self.token) as logger:
+            logger.ensure_series(SERIES, FIELDS)
+            yield logger
+
+
+@dataclass(frozen=True)
+class Logged:
+    rows: int
+    calls_s: float
+    readable_s: float
+
+    @property
+    def calls_per_s(self) -> float:
+        return self.rows / self.calls_s
+
+    @property
+    def rows_per_s(self) -> float:
+        """From before the first call until a reader has all of them."""
+        return self.rows / self.readable_s
+
+
+def scalars(logger: DataLogger, rows: int) -> None:
+    for step in range(rows):
+        logger.write(SERIES, step=step, loss=step * 0.5)
+
+
+def batches(size: int) -> Callable[[DataLogger, int], None]:
+    def write(logger: DataLogger, rows: int) -> None:
+        step = np.arange(rows, dtype=np.int64)
+        loss = step * 0.5
+        for at in range(0, rows, size):
+            logger.write(SERIES, step=step[at : at + size], loss=loss[at : at + size])
+
+    return write
+
+
+def log_once(place: Place, write: Callable[[DataLogger, int], None], rows: int) -> Logged:
+    with place.logger() as logger:
+        logger.start()
+        started = time.perf_counter()
+        write(logger, rows)
+        called = time.perf_counter()
+        if not logger.flush(timeout=READABLE_TIMEOUT_S):
+            raise TimeoutError(f"{rows} rows were not acknowledged: {logger.status}")
+        _wait_until_readable(place, logger.run_handle, rows)
+        return Logged(rows, called - started, time.perf_counter() - started)
+
+
+def _wait_until_readable(place: Place, run: str, rows: int) -> None:
+    client, deadline = place.client(), time.monotonic() + READABLE_TIMEOUT_S
+    while (found := len(_read(client, [run])["step"])) < rows:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{found} of {rows} rows can be read.")
+        time.sleep(0.01)
+
+
+def _read(client: Client, runs: list[str]) -> dict[str, NDArray[np.generic]]:
+    columns = client.data({"handles": runs}, SERIES)
+    return {name: columns[name] for name in FIELDS}
+
+
+def measure_logging(place: Place, limits: Limits) -> list[Figure]:
+    on = f"({place.database})"
+    store = limits.store_mb_s(postgres=place.database == "PostgreSQL")
+    store_rows_s = store.median * 1e6 / ROW_BYTES
+    each = [log_once(place, scalars, SCALARS) for _ in range(REPETITIONS)]
+    empty = limits.empty_calls_s
+    figures = [
+        Figure(
+            f"write, two host scalars {on}",
+            "calls/s",
+            tuple(logged.calls_per_s for logged in each),
+            empty.median,
+            empty.name,
+        ),
+        _readable(f"scalars until readable {on}", each, store_rows_s, store.name),
+    ]
+    for size, rows in ((100, 100_000), (100_000, 1_000_000)):
+        each = [log_once(place, batches(size), rows) for _ in range(REPETITIONS)]
+        name = f"batches of {size:,} until readable {on}"
+        figures.append(_readable(name, each, store_rows_s, store.name))
+    return figures
+
+
+def _readable(name: str, each: list[Logged], limit: float, limit_name: str) -> Figure:
+    return Figure(name, "rows/s", tuple(one.rows_per_s for one in each), limit, limit_name)
+
+
+def measure_reading(place: Place, limits: Limits) -> list[Figure]:
+    wire = limits.post_mb_s
+    limit = wire.median * 1e6 / ROW_BYTES
+    figures = []
+    for runs, rows in ((100, 1_000), (1, 1_000_000)):
+        handles = [_logged_run(place, rows) for _ in range(runs)]
+        rates = tuple(_read_rows_per_s(place, handles, runs * rows) for _ in range(REPETITIONS))
+        name = f"read back {runs} × {rows:,} rows ({place.database})"
+        figures.append(Figure(name, "rows/s", rates, limit, wire.name))
+    return figures
+
+
+def _logged_run(place: Place, rows: int) -> str:
+    with place.logger() as logger:
+        batches(100_000)(logger, rows)
+        return logger.run_handle
+
+
+def _read_rows_per_s(place: Place, runs: list[str], rows: int) -> float:
+    client = place.client()
+    started = time.perf_counter()
+    columns = _read(client, runs)
+    taken = time.perf_counter() - started
+    if any(len(column) != rows for column in columns.values()):
+        raise ValueError("Not all rows came back.")
+    return rows / taken

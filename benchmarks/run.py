@@ -1,0 +1,78 @@
+"""Our figures beside the limits of the machine.
+
+`python -m benchmarks.run [--json] [--only NAME]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from benchmarks.limits import Limits, measure_limits
+from benchmarks.logging_rows import Place, measure_logging, measure_reading
+from benchmarks.page import measure_page
+from benchmarks.report import Figure, as_json, as_table
+from tests.services import chromium
+from tests.services.postgres import find as find_postgres
+from tests.services.postgres import run_postgres
+from tests.services.server import run_server
+
+PARTS = ("logging", "reading", "page")
+
+
+@contextmanager
+def place(database: str, database_url: str | None) -> Iterator[Place]:
+    with run_server(database_url=database_url) as server:
+        yield Place(database, server.url, server.token)
+
+
+def measure(parts: list[str]) -> Iterator[Figure]:
+    with ExitStack() as stack:
+        postgres = stack.enter_context(run_postgres(durable=True)) if find_postgres() else None
+        limits = measure_limits(postgres_url=postgres.url() if postgres else None)
+        yield from limits.figures()
+        databases = {"SQLite": None}
+        if postgres:
+            databases["PostgreSQL"] = postgres.new_database()
+        for name, url in databases.items():
+            with place(name, url) as there:
+                yield from _measure_at(there, limits, parts)
+    if "page" in parts and chromium.find():
+        yield from measure_page()
+
+
+def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figure]:
+    if "logging" in parts:
+        yield from measure_logging(there, limits)
+    if "reading" in parts:
+        yield from measure_reading(there, limits)
+
+
+def _own_spool(folder: str) -> None:
+    """What a benchmark cannot deliver must not end up among the user's own rows."""
+    os.environ["STREAMVIS_SPOOL"] = folder
+    for name in ("STREAMVIS_URL", "STREAMVIS_TOKEN"):
+        os.environ.pop(name, None)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="for a program to read")
+    parser.add_argument("--only", action="append", choices=PARTS, help="may be given several times")
+    arguments = parser.parse_args()
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="streamvis-bench-") as folder:
+        _own_spool(folder)
+        for figure in measure(arguments.only or list(PARTS)):
+            figures.append(figure)
+            print(f"{figure.name}: {figure.median:,.4g} {figure.unit}", file=sys.stderr, flush=True)
+    print(as_json(figures) if arguments.json else as_table(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The cast of every test, and the services that some of them run against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.services.postgres import Postgres, run_postgres
+from tests.services.redis import Redis, run_redis
+from tests.services.server import Server, run_server
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+class StartServer(Protocol):
+    def __call__(self, *, database_url: str | None = None, **environment: str) -> Server: ...
+
+
+def _person(name: str) -> User:
+    from accounts.models import User
+
+    return User.objects.create_user(username=name, password=f"{name}'s password")
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """The owner."""
+    return _person("alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """The colleague."""
+    return _person("bob")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    """The stranger."""
+    return _person("charlie")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """A test database can be dropped only when nobody is connected to it.
+
+    Async tests reach the database through one thread of asgiref's, whose connection stays open.
+    """
+    from asgiref.sync import SyncToAsync
+    from django.db import connections
+
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with run_postgres() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    with run_redis() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """Each test of a server runs once on each database. `None` is the embedded default."""
+    if request.param == "sqlite":
+        return None
+    running: Postgres = request.getfixturevalue("postgres")
+    return running.new_database()
+
+
+@pytest.fixture(scope="session")
+def server(database_url: str | None) -> Iterator[Server]:
+    """Shared by the tests of a session: they tell their rows apart by their own runs and names."""
+    with run_server(database_url=database_url) as running:
+        yield running
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    """For tests that stop, kill or configure servers: any number, each with a folder of its own."""
+    with ExitStack() as stack:
+
+        def start(*, database_url: str | None = None, **environment: str) -> Server:
+            return stack.enter_context(
+                run_server(database_url=database_url, environment=environment)
+            )
+
+        yield start

@@ -1,0 +1,156 @@
+"""`manage.py serve` as a process of its own: real port, real data folder, real SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen
+
+from tests.services.processes import end, free_port, spawn, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+# In-flight requests finish after SIGTERM; nothing may keep a server longer than this.
+STOP_TIMEOUT_S = 15
+START_TIMEOUT_S = 60
+# uvicorn ends in order and then raises the signal again, for the parent to see.
+ENDED_IN_ORDER = {0, -signal.SIGTERM}
+
+
+class NotInOrder(AssertionError):
+    """A server that did not end in time, or not cleanly, or that logged an unhandled error."""
+
+
+@dataclass
+class Server:
+    """Everything it reads and writes lies below `folder`, also its HOME."""
+
+    folder: Path
+    database_url: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    process: Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def token(self) -> str:
+        """The one that `serve` registers for scripts on its own machine."""
+        registered = json.loads((self.home / ".config" / "streamvis" / "servers.json").read_text())
+        return token_of(registered, self.url)
+
+    @property
+    def login_url(self) -> str:
+        """The one-time link that the first start prints."""
+        found = re.search(rf"{re.escape(self.url)}/\S*login\S*", self.log.read_text())
+        if found is None:
+            raise LookupError(f"No login link in the log:\n{self.log.read_text()}")
+        return found[0]
+
+    def start(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(exist_ok=True)
+        command = [
+            sys.executable,
+            ROOT / "manage.py",
+            "serve",
+            "--port",
+            str(self.port),
+            "--data",
+            self.data,
+        ]
+        self.process = spawn(command, log=self.log, environment=self._environment(), cwd=ROOT)
+        wait_until(
+            self.is_ready,
+            process=self.process,
+            log=self.log,
+            timeout_s=START_TIMEOUT_S,
+            what="The server",
+        )
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self) -> None:
+        """SIGTERM, as an init system would. Raises unless the server ended in time and cleanly."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        in_time = end(process, with_signal=signal.SIGTERM, timeout_s=STOP_TIMEOUT_S)
+        log = self.log.read_text(errors="replace")
+        if not in_time:
+            raise NotInOrder(f"The server did not end within {STOP_TIMEOUT_S} s of SIGTERM.\n{log}")
+        if process.returncode not in ENDED_IN_ORDER:
+            raise NotInOrder(f"The server ended with {process.returncode}.\n{log}")
+        if "Traceback" in log:
+            raise NotInOrder(f"The server logged an unhandled error.\n{log}")
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _environment(self) -> dict[str, str]:
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "LC_ALL", "TMPDIR")
+            if name in os.environ
+        }
+        made = {"HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        if self.database_url:
+            made["STREAMVIS_DATABASE_URL"] = self.database_url
+        return {**kept, **made, **self.environment}
+
+
+def token_of(registered: object, url: str) -> str:
+    """`servers.json` maps an origin to its token, or to an object that has it."""
+    if isinstance(registered, dict):
+        for origin, entry in registered.get("servers", registered).items():
+            if origin.rstrip("/") == url:
+                return str(entry["token"] if isinstance(entry, dict) else entry)
+    raise LookupError(f"No token for {url} in {registered!r}")
+
+
+@contextmanager
+def run_server(
+    *, database_url: str | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    folder = Path(tempfile.mkdtemp(prefix="streamvis-server-"))
+    server = Server(folder, database_url, environment or {})
+    try:
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
