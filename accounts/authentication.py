@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
@@ -61,7 +63,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
         return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
 
 
-async def user_of_socket(scope: dict[str, Any]) -> User | None:
+async def user_of_socket(scope: Mapping[str, Any]) -> User | None:
     """Who opened this WebSocket, by token or session as it is now; None for nobody.
 
     Called again while the socket is open, so that an ended session or token ends it.
@@ -74,7 +76,7 @@ async def user_of_socket(scope: dict[str, Any]) -> User | None:
             token = find_token(secret)
             return token.user if token else None
         request = HttpRequest()
-        request.session = type(scope["session"])(scope["session"].session_key)
+        request.session = SessionStore(scope["session"].session_key)
         user = get_user(request)
         return user if isinstance(user, User) and user.is_active else None
 

@@ -89,7 +89,12 @@ def _posts_per_s(port: int, *, size: int, times: int) -> float:
             connection.getresponse().read()
 
         post()
-        return times / seconds(lambda: [post() for _ in range(times)])
+
+        def posts() -> None:
+            for _ in range(times):
+                post()
+
+        return times / seconds(posts)
 
 
 @contextmanager

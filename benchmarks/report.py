@@ -54,8 +54,8 @@ def as_json(figures: Iterable[Figure]) -> str:
 
 
 def as_table(figures: Iterable[Figure]) -> str:
-    rows = [("figure", "median", "unit", "min … max", "limit", "ratio", "of")]
-    rows += [_row(figure) for figure in figures]
+    head = ("figure", "median", "unit", "min .. max", "limit", "ratio", "of")
+    rows: list[tuple[str, ...]] = [head, *(_row(figure) for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -74,7 +74,7 @@ def _aligned(cell: str, width: int, column: int) -> str:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
-    spread = f"{number(min(figure.values))} … {number(max(figure.values))}"
+    spread = f"{number(min(figure.values))} .. {number(max(figure.values))}"
     limit = "" if figure.limit is None else number(figure.limit)
     ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
     return (

@@ -35,14 +35,20 @@ def measure(parts: list[str]) -> Iterator[Figure]:
         postgres = stack.enter_context(run_postgres(durable=True)) if find_postgres() else None
         limits = measure_limits(postgres_url=postgres.url() if postgres else None)
         yield from limits.figures()
-        databases = {"SQLite": None}
+        databases: dict[str, str | None] = {"SQLite": None}
         if postgres:
             databases["PostgreSQL"] = postgres.new_database()
         for name, url in databases.items():
             with place(name, url) as there:
                 yield from _measure_at(there, limits, parts)
-    if "page" in parts and chromium.find():
-        yield from measure_page()
+        if "page" in parts and chromium.find():
+            yield from _page(limits)
+
+
+def _page(limits: Limits) -> Iterator[Figure]:
+    with run_server() as server:
+        there = Place("SQLite", server.url, server.token)
+        yield from measure_page(there, server.login_url, limits)
 
 
 def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figure]:

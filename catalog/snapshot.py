@@ -51,7 +51,7 @@ def load_series(keys: Iterable[str]) -> dict[str, SeriesInfo]:
     wanted = set(keys)
     handles = [handle for key in wanted if (handle := parse_handle(key))]
     found = Series.objects.filter(Q(handle__in=handles) | Q(name__in=wanted))
-    infos = {}
+    infos: dict[str, SeriesInfo] = {}
     for series in found.prefetch_related("members__field"):
         fields = tuple(FieldInfo.of(member.field) for member in series.members.all())
         info = SeriesInfo(series.pk, str(series.handle), series.name, fields)

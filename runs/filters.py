@@ -97,7 +97,8 @@ class RunFilter:
         q = Q(deleted_at=None)
         if self.handles is not None:
             q &= Q(handle__in=self.handles)
-        for node in (*self.tags, *self.attributes):
+        nodes: list[TagNode | AttributeNode] = [*self.tags, *self.attributes]
+        for node in nodes:
             q &= node.q()
         least, greatest = self.started_at
         q &= Q(started_at__gte=least) if least else Q()

@@ -47,7 +47,7 @@ class Step:
         digest = self.digest()
         if _stamped(stamp, digest) and all(path.exists() for path in self.outputs):
             return
-        print(f"setup: {self.name} …", flush=True)
+        print(f"setup: {self.name} ...", flush=True)
         started = time.monotonic()
         stamp.unlink(missing_ok=True)
         self.run()

@@ -15,10 +15,17 @@ from tests.services.chromium import run_chromium
 from tests.services.server import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+    from playwright.sync_api import (
+        Browser,
+        BrowserContext,
+        ConsoleMessage,
+        Page,
+        StorageState,
+        ViewportSize,
+    )
 
 HERE = Path(__file__).parent
-VIEWPORT = {"width": 1280, "height": 800}
+VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def login_state(browser: Browser, server: Server) -> Iterator[object]:
+def login_state(browser: Browser, server: Server) -> Iterator[StorageState]:
     """Cookies of the first account: its login link works once."""
     context = browser.new_context()
     context.new_page().goto(server.login_url)
@@ -55,7 +62,9 @@ def console_errors() -> list[str]:
 
 
 @pytest.fixture
-def context(browser: Browser, server: Server, login_state: object) -> Iterator[BrowserContext]:
+def context(
+    browser: Browser, server: Server, login_state: StorageState
+) -> Iterator[BrowserContext]:
     context = browser.new_context(
         base_url=server.url, viewport=VIEWPORT, device_scale_factor=1, storage_state=login_state
     )

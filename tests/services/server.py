@@ -74,7 +74,7 @@ class Server:
     def start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(exist_ok=True)
-        command = [
+        command: list[str | Path] = [
             sys.executable,
             ROOT / "manage.py",
             "serve",
@@ -95,7 +95,7 @@ class Server:
     def is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
-                return answer.status == 200
+                return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -13,7 +14,7 @@ FAIL = Command((sys.executable, "-c", "raise SystemExit(3)"))
 
 def run(monkeypatch: pytest.MonkeyPatch, parts: dict[str, list[Command]], *names: str) -> int:
     monkeypatch.setattr(suite, "PARTS", parts)
-    monkeypatch.setattr(suite.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     return suite.main(names)
 
 

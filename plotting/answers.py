@@ -1,0 +1,140 @@
+"""A dataset as bytes: frames, streamed; JSON, for people and small things."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import numpy as np
+from asgiref.sync import sync_to_async
+
+from catalog.errors import TooLarge
+from catalog.models import Field
+from catalog.serializers import FieldSerializer
+from catalog.snapshot import FieldInfo
+from catalog.types import SAFE_INTEGER, dump_value
+from plotting.datasets import Dataset, Piece, RowsGone
+from runs.columns import Page
+from runs.frames import Array, Column, lay_out, write_frame
+
+MAX_JSON_VALUES = 1_000_000
+
+
+async def stream_frames(dataset: Dataset) -> AsyncIterator[bytes]:
+    """The message of docs/formats/columns.md, page by page; a slow reader holds no transaction."""
+    yield _frame({"kind": "data", **_head(dataset)})
+    cursor = dict(dataset.cursor)
+    for piece in dataset.pieces:
+        pages = dataset.pages(piece)
+        while True:
+            try:
+                data = await sync_to_async(_next_frame)(dataset, piece, pages)
+            except RowsGone:
+                cursor.pop(piece.run)
+                yield _frame({"kind": "reset", "run": piece.run})
+                break
+            if data is None:
+                break
+            yield data
+    yield _frame({"kind": "end", "cursor": cursor, "more": dataset.more})
+
+
+def as_json(dataset: Dataset) -> dict[str, Any]:
+    """The same as one JSON object.
+
+    Raises:
+        TooLarge: more than a million values; nothing was read.
+    """
+    rows = sum(piece.head.rows - piece.first for piece in dataset.pieces)
+    values = rows * len(dataset.query.positions)
+    if values > MAX_JSON_VALUES:
+        raise TooLarge(
+            "too_many_values",
+            f"{values:,} values are too many for JSON; ask for frames "
+            "(Accept: application/vnd.streamvis.frames), fewer fields or runs, or max_rows.",
+            limit=MAX_JSON_VALUES,
+        )
+    cursor, data = dict(dataset.cursor), []
+    for piece in dataset.pieces:
+        try:
+            pages = list(dataset.pages(piece))
+        except RowsGone:
+            cursor.pop(piece.run)
+            continue
+        data += [_page_as_json(dataset, piece, page) for page in pages]
+    return {**_head(dataset), "data": data, "cursor": cursor, "more": dataset.more}
+
+
+def _head(dataset: Dataset) -> dict[str, Any]:
+    query = dataset.query
+    return {
+        "series": {"handle": query.series.handle, "name": query.series.name},
+        "fields": [_describe(field) for field in query.fields],
+        "attributes": [_describe_attribute(field) for field in query.attributes],
+        "runs": dataset.runs,
+        "gone": dataset.gone,
+    }
+
+
+def _describe(field: FieldInfo) -> dict[str, Any]:
+    return {
+        "handle": field.handle,
+        "name": field.name,
+        "data_type": field.data_type,
+        "unit": field.unit or None,
+        "description": field.description,
+    }
+
+
+def _describe_attribute(field: Field) -> dict[str, Any]:
+    shown = dict(FieldSerializer(field).data)
+    shown.pop("created_at")
+    return shown
+
+
+def _next_frame(dataset: Dataset, piece: Piece, pages: Iterator[Page]) -> bytes | None:
+    page = next(pages, None)
+    if page is None:
+        return None
+    entries, parts = lay_out(page.columns)
+    for entry, field in zip(entries, dataset.query.fields, strict=True):
+        entry["field"] = field.handle
+    header = {
+        "kind": "rows",
+        "run": piece.run,
+        "generation": piece.head.generation,
+        "first": page.first,
+        "rows": page.rows,
+        "columns": entries,
+    }
+    return _frame(header, parts)
+
+
+def _frame(header: dict[str, Any], parts: Any = ()) -> bytes:
+    return b"".join(write_frame(header, parts))
+
+
+def _page_as_json(dataset: Dataset, piece: Piece, page: Page) -> dict[str, Any]:
+    columns = {
+        field.name: _dump_column(column)
+        for field, column in zip(dataset.query.fields, page.columns, strict=True)
+    }
+    return {
+        "run": piece.run,
+        "generation": piece.head.generation,
+        "first": page.first,
+        "columns": columns,
+    }
+
+
+def _dump_column(column: Column) -> list[Any]:
+    values = column.widened()
+    plain: list[Any] = values.tolist()
+    return plain if _is_plain(column, values) else [dump_value(value) for value in plain]
+
+
+def _is_plain(column: Column, values: Array) -> bool:
+    """Whether JSON carries every value as it is."""
+    if column.data_type == "int":
+        return bool(((values >= -SAFE_INTEGER) & (values <= SAFE_INTEGER)).all())
+    return column.data_type != "float" or bool(np.isfinite(values).all())

@@ -1,0 +1,135 @@
+"""`manage.py serve`: everything in one process, safe from the first start."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from argparse import ArgumentParser
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import quote
+
+import uvicorn
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import close_old_connections
+
+from accounts.credentials import issue_login_link
+from accounts.models import User
+from runs.reaping import reap
+from streamvis_site import first_start
+
+REAP_EVERY_SECS = 60.0
+GRACEFUL_SECS = 20
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Migrate, make the first account on first start, and serve HTTP and WebSocket."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to bind")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument(
+            "--data", help="folder of the embedded default (same as STREAMVIS_DATA)"
+        )
+        parser.add_argument("--next", default="/", help="where the printed login link leads")
+
+    def handle(self, *args: Any, host: str, port: int, next: str, **options: Any) -> None:
+        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+        call_command("migrate", verbosity=0, interactive=False)
+        owner = first_start.first_account()
+        refuse_open_bind(host)
+        listener = bind(host, port)
+        port = listener.getsockname()[1]
+        origins = local_origins(host, port)
+        first_start.register_token(owner, origins, first_start.servers_file())
+        link = f"{origins[0]}/login/once/{issue_login_link(owner)}/?next={quote(next)}"
+        self.stdout.write(f"Streamvis serves {origins[0]}/ from {settings.DATA_DIR}")
+        self.stdout.write(f"Log in (this link works once): {link}")
+        self.stdout.flush()
+        run_server(listener)
+
+
+def refuse_open_bind(host: str) -> None:
+    """A public address needs somebody with a password.
+
+    Raises:
+        CommandError: nobody has one.
+    """
+    if is_loopback(host):
+        return
+    if not any(user.has_usable_password() for user in User.objects.filter(is_active=True)):
+        raise CommandError(
+            f"{host} can be reached from other machines, and no account has a password. Set one "
+            "with `python manage.py changepassword NAME`, or bind 127.0.0.1."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def local_origins(host: str, port: int) -> list[str]:
+    """Origins by which scripts on this machine reach the server, the usual one first."""
+    names = ["127.0.0.1", "localhost"]
+    if host not in (*names, "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        names.insert(0, f"[{host}]" if ":" in host else host)
+    return [f"http://{name}:{port}" for name in names]
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket.
+
+    Raises:
+        CommandError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CommandError(
+            f"Cannot bind {host}:{port}: {error.strerror}. Choose another with --port."
+        ) from None
+    return listener
+
+
+def run_server(listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; appends in flight finish first."""
+    ended = threading.Event()
+    reaper = threading.Thread(target=_reap_until, args=(ended,), name="streamvis-reaper")
+    reaper.start()
+    config = uvicorn.Config(
+        "streamvis_site.asgi:application",
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=GRACEFUL_SECS,
+        server_header=False,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        ended.set()
+        reaper.join()
+
+
+def _reap_until(ended: threading.Event) -> None:
+    while not ended.wait(REAP_EVERY_SECS):
+        try:
+            reap()
+        except Exception:  # outermost edge: the next round tries again
+            logger.exception("Removing unreachable rows failed.")
+        finally:
+            close_old_connections()
