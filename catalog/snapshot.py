@@ -41,9 +41,9 @@ class SeriesInfo:
 
     @cached_property
     def positions(self) -> dict[str, int]:
-        """Where a field stands, by its handle and by its name."""
-        by_handle = {field.handle: index for index, field in enumerate(self.fields)}
-        return by_handle | {field.name: index for index, field in enumerate(self.fields)}
+        """Where a field stands, by its handle and by its name; the handle wins."""
+        by_name = {field.name: index for index, field in enumerate(self.fields)}
+        return by_name | {field.handle: index for index, field in enumerate(self.fields)}
 
 
 def load_series(keys: Iterable[str]) -> dict[str, SeriesInfo]:
@@ -55,6 +55,6 @@ def load_series(keys: Iterable[str]) -> dict[str, SeriesInfo]:
     for series in found.prefetch_related("members__field"):
         fields = tuple(FieldInfo.of(member.field) for member in series.members.all())
         info = SeriesInfo(series.pk, str(series.handle), series.name, fields)
-        infos.setdefault(info.handle, info)
-        infos[info.name] = info
+        infos.setdefault(info.name, info)
+        infos[info.handle] = info
     return {key: infos[key] for key in wanted if key in infos}
