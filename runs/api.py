@@ -178,7 +178,7 @@ class TagList(APIView):
         if (cursor := request.query_params.get("cursor")) is not None:
             tags = tags.filter(name__gt=decode_cursor(cursor, name_of_cursor))
         limit = page_limit(request)
-        page = list(tags.values_list("name", "run_count")[: limit + 1])
+        page = list(tags[: limit + 1])
         more = len(page) > limit
         results = [{"name": name, "runs": runs} for name, runs in page[:limit]]
         return Response(
