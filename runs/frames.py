@@ -123,7 +123,7 @@ class Frame:
 
 
 def read_message(message: bytes, *, kinds: Sequence[str], max_frames: int) -> list[Frame]:
-    """Split a message into frames.
+    """Split a message into frames: a first one, and at most ``max_frames`` after it.
 
     Raises:
         Malformed: `malformed_frame` with the frame's index, as frame.md lists.
@@ -132,7 +132,7 @@ def read_message(message: bytes, *, kinds: Sequence[str], max_frames: int) -> li
     view, offset = memoryview(message), 0
     while offset < len(view):
         index = len(frames)
-        if index == max_frames:
+        if index > max_frames:
             raise TooLarge(
                 "too_many_frames",
                 f"A request has at most {max_frames:,} frames; send several requests.",

@@ -203,7 +203,7 @@ def from_frames(body: bytes) -> AppendRequest:
     Raises:
         Malformed, TooLarge, Illegal: nothing of the request can be used.
     """
-    message = frames.read_message(body, kinds=("append", "rows", "skip"), max_frames=MAX_FRAMES + 1)
+    message = frames.read_message(body, kinds=("append", "rows", "skip"), max_frames=MAX_FRAMES)
     if not message or message[0].kind != "append":
         raise malformed(0, "the first frame of an append must be of kind append")
     parts: list[Part] = []
