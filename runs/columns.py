@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
@@ -47,7 +48,10 @@ class RowsGone(Exception):
 
 def read_heads(runs: QuerySet[Run], series_id: int) -> dict[int, Head]:
     """Heads of these runs by run id, all from one statement; 0 rows where there are none."""
-    subquery, parameters = runs.order_by().values("id").query.sql_with_params()
+    try:
+        subquery, parameters = runs.order_by().values("id").query.sql_with_params()
+    except EmptyResultSet:  # a filter that nothing can match
+        return {}
     statement = (
         "SELECT h.run_id, h.generation, COALESCE(s.rows, 0) FROM runs_runhead h "  # noqa: S608
         "LEFT JOIN runs_runseries s "
@@ -140,7 +144,10 @@ def _select(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Rows of a statement; on PostgreSQL in binary: as text, blobs are twice as long and slow."""
     connection.ensure_connection()
     if connection.vendor == "postgresql":
-        with connection.connection.cursor(binary=True) as cursor:
+        with (
+            connection.wrap_database_errors,
+            connection.connection.cursor(binary=True) as cursor,
+        ):
             return list(cursor.execute(statement, parameters).fetchall())
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
