@@ -41,6 +41,13 @@ export function absoluteText(origin: bigint, relative: number): string {
   return `-${shown}${up}`;
 }
 
+/** As few digits of a view's edge as leave it where it is to a millionth of the view. */
+export function edgeText(origin: bigint, relative: number, span: number): string {
+  if (origin !== 0n || !(span > 0)) return absoluteText(origin, relative);
+  const digits = Math.ceil(Math.log10(Math.max(1, Math.abs(relative) / span))) + 6;
+  return digits >= 17 ? String(relative) : String(Number(relative.toPrecision(digits)));
+}
+
 /** The inverse of `absoluteText`. */
 export function relativeFromText(text: string, origin: bigint): number {
   if (origin === 0n || !/^-?\d+(\.\d+)?$/.test(text)) return Number(text) - Number(origin);

@@ -8,6 +8,9 @@ import type { PixelView } from './viewport';
 
 /** Above this many rows per pixel column a line is drawn as its envelope. */
 export const ROWS_PER_COLUMN = 4;
+/** Where so many rows are in view, lines lie over each other too densely for joins to show. */
+const CROWDED_ROWS = 30_000;
+const CROWDED_ROWS_PER_COLUMN = 1;
 /** Above this many rows in view, points that fall into one pixel are drawn once. */
 export const POINTS_IN_FULL = 100_000;
 /** What is prepared beyond each side of the view, so that a pan has something to show at once. */
@@ -42,7 +45,8 @@ export function planLine(line: Line, view: PixelView, mark: Mark, rowsInView: nu
   const from = Math.max(0, lowerBound(line.x, view.x0 - margin, 0, line.n) - 1);
   const to = Math.min(line.n, upperBound(line.x, view.x1 + margin, from, line.n) + 1);
   const inside = upperBound(line.x, view.x1, from, to) - lowerBound(line.x, view.x0, from, to);
-  if (mark === 'line' && inside > ROWS_PER_COLUMN * view.width) return { kind: 'envelope', grid: gridFor(view) };
+  const most = rowsInView > CROWDED_ROWS ? CROWDED_ROWS_PER_COLUMN : ROWS_PER_COLUMN;
+  if (mark === 'line' && inside > most * view.width) return { kind: 'envelope', grid: gridFor(view) };
   if (mark === 'points' && rowsInView > POINTS_IN_FULL && inside > view.width) return { kind: 'pixels', from, to };
   const first = Math.floor(from / CHUNK_ROWS);
   const last = Math.floor((to - 1) / CHUNK_ROWS);

@@ -59,9 +59,10 @@ function positions(axis: AxisSpan, step: number): { at: number; value: bigint | 
     }
     return found;
   }
+  const slack = (axis.v1 - axis.v0) * 1e-9;
   const inverse = step < 1 ? Math.round(1 / step) : 0;
   const exact = (k: number): number => (inverse ? k / inverse : k * step);
-  for (let k = Math.ceil(axis.v0 / step - 1e-9); exact(k) <= axis.v1 + step * 1e-9 && found.length < 50; k += 1) {
+  for (let k = Math.ceil((axis.v0 - slack) / step); exact(k) <= axis.v1 + slack && found.length < 50; k += 1) {
     found.push({ at: exact(k), value: exact(k) });
   }
   return found;
@@ -81,7 +82,7 @@ function withOffset(axis: AxisSpan, step: number): TickSet {
   const show = format(`,.${decimalsOf(step)}f`);
   const shift = Number(offset - axis.origin);
   const ticks = positions(axis, step).map(({ at }) => ({ at, label: `+${show(at - shift)}` }));
-  return { ticks, note: groupDigits(offset) };
+  return { ticks, note: `${groupDigits(offset)} +` };
 }
 
 function withFactor(axis: AxisSpan, step: number): TickSet {
@@ -110,20 +111,12 @@ function linearSet(axis: AxisSpan, count: number, maxChars: number): TickSet {
   const span = axis.v1 - axis.v0;
   const most = Math.max(Math.abs(axis.v0), Math.abs(axis.v1));
   const step = stepFor(span, count, axis.integer);
-  if (axis.origin === 0n && (most < 1e-3 || most >= 1e15)) {
-    return span > most * 1e-3 ? withFactor(axis, step) : plainOrShort(axis, step);
-  }
+  if (axis.origin === 0n && most < 1e-3) return withFactor(axis, step);
   const set = plain(axis, step);
   if (longest(set) <= maxChars) return set;
   const magnitude = axis.origin === 0n ? most : Math.abs(Number(axis.origin));
-  if (span < magnitude / 100) return withOffset(axis, step);
+  if (span < magnitude / 1000 && magnitude > 1e3 && magnitude < 1e19) return withOffset(axis, step);
   return axis.origin === 0n && most >= 1e6 ? withFactor(axis, step) : set;
-}
-
-function plainOrShort(axis: AxisSpan, step: number): TickSet {
-  const set = plain(axis, step);
-  if (longest(set) <= 24) return set;
-  return { ticks: set.ticks.map(({ at }) => ({ at, label: at.toExponential(6).replace('-', '−') })), note: '' };
 }
 
 export function logLabel(exponent: number, digit: number): string {
@@ -159,9 +152,8 @@ function shortLogSet(axis: AxisSpan, count: number): TickSet {
 export function ticksFor(axis: AxisSpan, room: TickRoom): TickSet {
   if (!(axis.v1 > axis.v0)) return { ticks: [], note: '' };
   const most = Math.max(2, Math.min(MOST_TICKS, Math.floor(room.lengthPx / (room.horizontal ? 70 : LINE_PX))));
-  const maxChars = room.horizontal ? Math.max(room.maxChars, 18) : room.maxChars;
   for (let count = most; count > 1; count -= 1) {
-    const set = axis.log ? logSet(axis, count) : linearSet(axis, count, maxChars);
+    const set = axis.log ? logSet(axis, count) : linearSet(axis, count, room.maxChars);
     if (set.ticks.length <= MOST_TICKS + 1 && apart(set, axis, room)) return set;
   }
   const set = axis.log ? logSet(axis, 2) : linearSet(axis, 2, 10);

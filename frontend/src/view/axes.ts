@@ -21,7 +21,7 @@ const TOP = 14;
 const RIGHT = 22;
 const BOTTOM = 50;
 const LABEL_GAP = 8;
-const TITLE_ROOM = 30;
+const TITLE_ROOM = 28;
 
 export function svgElement(name: string, attributes: Record<string, string | number>, text?: string): SVGElement {
   const element = document.createElementNS(SVG, name);
@@ -47,7 +47,7 @@ export class AxesLayer {
     const set = this.yTicks(view, inner, origins.y);
     const longest = set.ticks.reduce((most, tick) => Math.max(most, tick.label.length), 3);
     // In steps, so that a growing label does not make the picture shiver.
-    const left = Math.ceil((longest * CHAR_PX + LABEL_GAP + TITLE_ROOM) / 12) * 12;
+    const left = Math.ceil((longest * CHAR_PX + LABEL_GAP + TITLE_ROOM) / 8) * 8;
     return { left, top: TOP, width: Math.max(40, width - left - RIGHT), height: Math.max(40, inner) };
   }
 
@@ -55,12 +55,14 @@ export class AxesLayer {
     const parts: SVGElement[] = [];
     const bottom = box.top + box.height;
     const right = box.left + box.width;
-    const xs = empty ? { ticks: [], note: '' } : ticksFor(span(this.x, view.x0, view.x1, origins.x), { lengthPx: box.width, horizontal: true, maxChars: 18 });
+    const xs = empty ? { ticks: [], note: '' } : ticksFor(span(this.x, view.x0, view.x1, origins.x), { lengthPx: box.width, horizontal: true, maxChars: 12 });
     const ys = empty ? { ticks: [], note: '' } : this.yTicks(view, box.height, origins.y);
     for (const { at, label } of xs.ticks) {
       const px = box.left + ((at - view.x0) / (view.x1 - view.x0)) * box.width;
       parts.push(svgElement('line', { class: 'sv-grid', x1: crisp(px), x2: crisp(px), y1: box.top, y2: bottom }));
-      parts.push(svgElement('text', { class: 'sv-tick', x: px, y: bottom + 18, 'text-anchor': 'middle' }, label));
+      const half = (label.length * CHAR_PX) / 2 + 4;
+      const inside = Math.max(half, Math.min(right + RIGHT - half, px));
+      parts.push(svgElement('text', { class: 'sv-tick', x: inside, y: bottom + 18, 'text-anchor': 'middle' }, label));
     }
     for (const { at, label } of ys.ticks) {
       const px = box.top + ((view.y1 - at) / (view.y1 - view.y0)) * box.height;
@@ -69,7 +71,7 @@ export class AxesLayer {
     }
     parts.push(svgElement('path', { class: 'sv-frame', d: `M${crisp(box.left)} ${box.top}V${crisp(bottom)}H${right}` }));
     parts.push(...this.title(this.x, xs.note, box.left + box.width / 2, bottom + 39, 0));
-    parts.push(...this.title(this.y, ys.note, 17, box.top + box.height / 2, -90));
+    parts.push(...this.title(this.y, ys.note, 18, box.top + box.height / 2, -90));
     this.element.replaceChildren(...parts);
   }
 

@@ -13,7 +13,7 @@ export function exposeForTests(page: Page, plot: PlotElement): void {
   const exposed = {
     /** Rows are on the screen, or it is known that there are none. */
     get ready(): boolean {
-      if (page.catalogueState === 'ready' && !page.current) return true;
+      if (page.catalogueState === 'ready' && !page.bound) return true;
       return page.info !== null && plot.renderer.frames > 0 && page.live !== 'loading';
     },
     stats() {

@@ -1,7 +1,7 @@
 /** <streamvis-plot>: canvas, axes, pointer and tooltip of one plot. No framework; who makes it hands in feed and renderer. */
 
 import { GROUND, type Ground } from '../model/colour';
-import { absoluteText, relativeFromText } from '../model/numbers';
+import { edgeText, relativeFromText } from '../model/numbers';
 import { drawItems, type Painting } from '../model/paint';
 import type { Mark, PlotDocument } from '../model/document';
 import type { Picture, Pixels, RendererFactory } from '../model/renderer';
@@ -184,10 +184,14 @@ export class PlotElement extends HTMLElement {
 
   private viewText(): [string, string, string, string] {
     const { x, y } = this.info?.origins ?? { x: 0n, y: 0n };
-    const text = (value: number, log: boolean, origin: bigint): string => absoluteText(origin, log ? 10 ** value : value);
+    const pair = (low: number, high: number, log: boolean, origin: bigint): [string, string] => {
+      const [a, b] = log ? [10 ** low, 10 ** high] : [low, high];
+      // On a log axis the lower edge needs its own digits.
+      return [edgeText(origin, a, log ? Math.min(a, b - a) : b - a), edgeText(origin, b, b - a)];
+    };
     return [
-      text(this.view.x0, this.axes.x.log, x), text(this.view.x1, this.axes.x.log, x),
-      text(this.view.y0, this.axes.y.log, y), text(this.view.y1, this.axes.y.log, y),
+      ...pair(this.view.x0, this.view.x1, this.axes.x.log, x),
+      ...pair(this.view.y0, this.view.y1, this.axes.y.log, y),
     ];
   }
 

@@ -6,8 +6,12 @@ export const MEDIA_TYPE = 'application/vnd.streamvis.frames';
 const PREFIX_BYTES = 16;
 const MOST_HEADER_BYTES = 2 ** 20;
 const MOST_ROWS = 1_048_576;
+const MOST_DEPTH = 32;
 
 export class MalformedFrame extends Error {}
+
+/** Well-formed, but a value that its type does not have. */
+export class IllegalValue extends Error {}
 
 export interface FrameColumn {
   field: string;
@@ -63,11 +67,16 @@ export interface Frame {
   body: ArrayBuffer;
 }
 
+/** What an answer of data/ is made of. */
+const ANSWER_KINDS: ReadonlySet<string> = new Set(['data', 'rows', 'reset', 'end']);
+
 /** Collects bytes as they come and gives out whole frames. */
 export class FrameReader {
   private pending: Uint8Array[] = [];
   private held = 0;
   private index = 0;
+
+  constructor(private readonly kinds: ReadonlySet<string> = ANSWER_KINDS) {}
 
   push(bytes: Uint8Array): Frame[] {
     if (bytes.length > 0) this.pending.push(bytes);
@@ -99,6 +108,7 @@ export class FrameReader {
     const header = this.take(headerBytes, true);
     const body = this.take(bodyBytes, true);
     const frame = { head: this.parse(header), body: body.buffer };
+    if (!this.kinds.has(frame.head.kind)) throw this.malformed(`unknown kind ${JSON.stringify(frame.head.kind)}`);
     check(frame, (what) => this.malformed(what));
     this.index += 1;
     return frame;
@@ -112,6 +122,7 @@ export class FrameReader {
       throw this.malformed(`its header is not JSON (${String(error)})`);
     }
     if (typeof head !== 'object' || head === null || Array.isArray(head)) throw this.malformed('its header is not an object');
+    if (deeperThan(head, MOST_DEPTH)) throw this.malformed('its header is too deep');
     return head as FrameHead;
   }
 
@@ -136,7 +147,10 @@ export class FrameReader {
   }
 }
 
-const KINDS = new Set(['data', 'rows', 'reset', 'end']);
+function deeperThan(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return depth === 0 || Object.values(value).some((inner) => deeperThan(inner, depth - 1));
+}
 
 const BYTES: Record<string, number> = { i1: 1, i2: 2, i4: 4, i8: 8, u1: 1, u2: 2, u4: 4, f4: 4, f8: 8 };
 const DTYPES: Record<DataType, string[]> = {
@@ -148,7 +162,6 @@ const DTYPES: Record<DataType, string[]> = {
 
 function check(frame: Frame, malformed: (what: string) => MalformedFrame): void {
   const { head, body } = frame;
-  if (!KINDS.has(head.kind)) throw malformed(`unknown kind ${JSON.stringify(head.kind)}`);
   if (head.kind !== 'rows') return;
   head.first = Number(head.first);
   if (!Number.isInteger(head.rows) || head.rows < 0 || head.rows > MOST_ROWS) throw malformed('rows out of range');
@@ -160,7 +173,8 @@ function check(frame: Frame, malformed: (what: string) => MalformedFrame): void 
     }
     const values = head.rows === 0 ? 0 : column.const ? 1 : head.rows;
     if (column.parts[0]?.[1] !== values * BYTES[column.dtype]!) throw malformed('a part does not fit its rows');
-    if (column.type === 'text' && column.parts.length !== 3) throw malformed('a text column needs three parts');
+    if (column.parts.length !== (column.type === 'text' ? 3 : 1)) throw malformed('a column with too many or too few parts');
+    if (column.type === 'text' && column.parts[1]![1] % 4) throw malformed('word ends are not u32');
   }
 }
 
@@ -217,7 +231,15 @@ function readWords(column: FrameColumn, body: ArrayBuffer, words: Words): Uint32
   const bytes = new Uint8Array(body, column.parts[2]![0], column.parts[2]![1]);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const codes = new Uint32Array(ends.length);
-  for (let i = 0; i < ends.length; i += 1) codes[i] = words.codeOf(decoder.decode(bytes.subarray(i ? ends[i - 1]! : 0, ends[i]!)));
+  for (let i = 0; i < ends.length; i += 1) {
+    const word = bytes.subarray(i ? ends[i - 1]! : 0, ends[i]!);
+    if (word.includes(0)) throw new IllegalValue(`field ${column.field}: a word with NUL`);
+    try {
+      codes[i] = words.codeOf(decoder.decode(word));
+    } catch {
+      throw new IllegalValue(`field ${column.field}: a word is not UTF-8`);
+    }
+  }
   return codes;
 }
 
@@ -227,12 +249,15 @@ export function readColumn(column: FrameColumn, rows: number, body: ArrayBuffer,
   const raw = read(column.dtype, body, column.parts[0]!);
   if (column.type === 'int') values = widenInts(raw);
   else if (column.type === 'float') values = raw instanceof Float64Array ? raw : Float64Array.from(raw as Float32Array);
-  else if (column.type === 'bool') values = raw as Uint8Array;
+  else if (column.type === 'bool') {
+    values = raw as Uint8Array;
+    if (values.some((value) => value > 1)) throw new IllegalValue(`field ${column.field}: a bool that is not 0 or 1`);
+  }
   else {
     const codes = readWords(column, body, words);
     values = Uint32Array.from(raw as Uint32Array, (code) => {
       const known = codes[code];
-      if (known === undefined) throw new MalformedFrame(`field ${column.field}: code ${code} has no word`);
+      if (known === undefined) throw new IllegalValue(`field ${column.field}: code ${code} has no word`);
       return known;
     });
   }

@@ -1,6 +1,6 @@
-// Shared by all passes. `Params` stands before this text (uniforms.ts), 96 bytes, one for each part, by dynamic offset.
+// Shared by all passes. `Params` stands before this text (uniforms.ts), 80 bytes, one for each part, by dynamic offset.
 //
-// binding 0  Params          uniform, 96 bytes
+// binding 0  Params          uniform, 80 bytes
 // binding 1  array<f32>      the part's records, 12 bytes a row or 32 bytes an envelope column
 // binding 2  array<u32, 256> colour table, RGBA8, 1024 bytes
 
