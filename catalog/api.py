@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema, inline_serializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog import definitions
-from catalog.models import Field, Series
-from catalog.rest import decode_cursor, encode_cursor, page_limit, take
+from catalog.models import NAME_CHARS, Field, Series
+from catalog.rest import decode_cursor, encode_cursor, name_of_cursor, page_limit, take
 from catalog.serializers import FieldSerializer, NewFieldSerializer, SeriesSerializer
+from catalog.types import check_text
 
 FIELD_KEYS = {"required": ("name", "data_type"), "optional": ("description", "unit")}
 SERIES_KEYS = {"required": ("name", "fields")}
+FIELD_CHANGES = ("name", "data_type", "description", "unit")  # the type: to refuse it in words
+SERIES_CHANGES = ("name", "fields")
 NEW_SERIES = inline_serializer(
     "NewSeries",
     {
@@ -42,9 +46,9 @@ def series_with_fields() -> QuerySet[Series]:
 def _list(request: Request, items: QuerySet[Any], show: Any) -> Response:
     """A page ordered by name; the next one begins after the last name."""
     if (name := request.query_params.get("name")) is not None:
-        items = items.filter(name=name)
+        items = items.filter(name=check_text(name, what="name", max_bytes=4 * NAME_CHARS))
     if (cursor := request.query_params.get("cursor")) is not None:
-        items = items.filter(name__gt=decode_cursor(cursor, lambda key: str(key[0])))
+        items = items.filter(name__gt=decode_cursor(cursor, name_of_cursor))
     limit = page_limit(request)
     page = list(items.order_by("name")[: limit + 1])
     more = len(page) > limit
@@ -80,7 +84,8 @@ class FieldDetail(APIView):
     @extend_schema(request=NewFieldSerializer(partial=True), responses=FieldSerializer)
     def patch(self, request: Request, handle: str) -> Response:
         field = definitions.find(Field, handle)
-        return Response(FieldSerializer(definitions.update_field(field, request.data)).data)
+        changes = take(request.data, optional=FIELD_CHANGES)
+        return Response(FieldSerializer(definitions.update_field(field, changes)).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, handle: str) -> Response:
@@ -114,7 +119,8 @@ class SeriesDetail(APIView):
     @extend_schema(request=NEW_SERIES, responses=SeriesSerializer)
     def patch(self, request: Request, handle: str) -> Response:
         series = definitions.find(Series, handle)
-        return Response(SeriesSerializer(definitions.update_series(series, request.data)).data)
+        changes = take(request.data, optional=SERIES_CHANGES)
+        return Response(SeriesSerializer(definitions.update_series(series, changes)).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, handle: str) -> Response:

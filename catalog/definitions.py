@@ -7,12 +7,12 @@ transaction; each refuses what would break data that was logged.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, models, transaction
 
-from catalog.errors import Conflict, Illegal, NotFound
+from catalog.errors import Conflict, Illegal, NotFound, TooLarge
 from catalog.models import (
     DESCRIPTION_CHARS,
     NAME_CHARS,
@@ -21,9 +21,11 @@ from catalog.models import (
     Series,
     SeriesField,
 )
-from catalog.types import check_text, parse_data_type
+from catalog.types import DataType, check_text, parse_data_type
 
 FIELDS_PER_SERIES = 256
+# Each is two parameters of one statement; databases take 32,766.
+NAMES_PER_REQUEST = 10_000
 
 _Named = TypeVar("_Named", Field, Series)
 
@@ -51,21 +53,17 @@ def update_field(field: Field, changes: Mapping[str, object]) -> Field:
 
     Raises:
         Illegal: ``immutable`` for its type, ``unknown_key`` for anything else.
+        Conflict: ``name_taken``.
     """
-    checks = {"name": check_name, "description": _check_description, "unit": _check_unit}
-    if "data_type" in changes and parse_data_type(changes["data_type"]) != field.data_type:
+    if "data_type" in changes:
         raise Illegal(
             "immutable",
             f"The type of field {field.name!r} is {field.data_type} and never changes; "
             "create another field.",
             field="data_type",
         )
-    for key in changes:
-        if key in checks:
-            setattr(field, key, checks[key](changes[key]))
-        elif key != "data_type":
-            raise Illegal("unknown_key", f"{key!r} of a field cannot be changed.", field=key)
-    return _save(field)
+    checks = {"name": check_name, "description": _check_description, "unit": _check_unit}
+    return _update(field, changes, checks)
 
 
 def delete_field(field: Field) -> None:
@@ -74,16 +72,10 @@ def delete_field(field: Field) -> None:
     Raises:
         Conflict: ``in_use`` by a series or an attribute.
     """
-    try:
-        with transaction.atomic():
-            field.delete()
-    except models.ProtectedError as error:
-        users = sorted({type(user)._meta.verbose_name or "" for user in error.protected_objects})
-        raise Conflict(
-            "in_use",
-            f"Field {field.name!r} is used ({', '.join(map(str, users))}) and cannot be deleted.",
-            field=field.name,
-        ) from None
+    users = [str(used.model._meta.verbose_name) for used in _users_of(field) if used.exists()]
+    if users:
+        raise _in_use(field, f"is used ({', '.join(sorted(users))})", field=field.name)
+    _delete(field)
 
 
 def create_series(*, name: object, fields: object) -> Series:
@@ -100,17 +92,19 @@ def create_series(*, name: object, fields: object) -> Series:
 
 
 def update_series(series: Series, changes: Mapping[str, object]) -> Series:
-    """Rename a series; its fields never change."""
-    for key in changes:
-        if key != "name":
-            raise Illegal(
-                "immutable",
-                f"The fields of series {series.name!r} are fixed; create another series.",
-                field=key,
-            )
-    if "name" in changes:
-        series.name = check_name(changes["name"])
-    return _save(series)
+    """Rename a series; its fields never change.
+
+    Raises:
+        Illegal: ``immutable`` for its fields, ``unknown_key`` for anything else.
+        Conflict: ``name_taken``.
+    """
+    if "fields" in changes:
+        raise Illegal(
+            "immutable",
+            f"The fields of series {series.name!r} are fixed; create another series.",
+            field="fields",
+        )
+    return _update(series, changes, {"name": check_name})
 
 
 def delete_series(series: Series) -> None:
@@ -119,18 +113,15 @@ def delete_series(series: Series) -> None:
     Raises:
         Conflict: ``in_use``, with the number of rows (of deleted runs too, until these are purged).
     """
-    try:
-        with transaction.atomic():
-            series.delete()
-    except models.ProtectedError as error:
-        rows = sum(getattr(user, "rows", 0) for user in error.protected_objects)
-        raise Conflict(
-            "in_use",
-            f"Series {series.name!r} holds {rows:,} rows (deleted runs count until they are "
-            "purged) and cannot be deleted.",
-            series=series.name,
-            rows=rows,
-        ) from None
+    rows, used = 0, False
+    for users in _users_of(series):
+        used = used or users.exists()
+        if any(column.name == "rows" for column in users.model._meta.get_fields()):
+            rows += users.aggregate(total=models.Sum("rows"))["total"] or 0
+    if used:
+        words = f"holds {rows:,} rows (deleted runs count until they are purged)"
+        raise _in_use(series, words, series=series.name, rows=rows)
+    _delete(series)
 
 
 def ensure_field(
@@ -143,19 +134,13 @@ def ensure_field(
     """
     wanted = parse_data_type(data_type)
     checked = check_name(name)
-    try:
-        with transaction.atomic():
-            field = create_field(name=checked, data_type=wanted, description=description, unit=unit)
-    except Conflict:
-        field = Field.objects.get(name=checked)
-    if field.data_type != wanted:
-        raise Conflict(
-            "differs",
-            f"Field {field.name!r} exists with type {field.data_type}, not {wanted}; "
-            "use another name.",
-            field=field.name,
-        )
-    return field
+    field = Field.objects.filter(name=checked).first()
+    if field is None:
+        try:
+            return create_field(name=checked, data_type=wanted, description=description, unit=unit)
+        except Conflict:  # another script made it meanwhile
+            field = Field.objects.get(name=checked)
+    return _of_type(field, wanted)
 
 
 @transaction.atomic
@@ -170,7 +155,7 @@ def ensure_series(*, name: object, fields: object) -> Series:
     """
     checked = check_name(name)
     if isinstance(fields, Mapping):
-        members = [ensure_field(name=key, data_type=fields[key]) for key in fields]
+        members = _ensure_fields(fields)
     elif isinstance(fields, Sequence) and not isinstance(fields, str):
         members = resolve_fields(fields)
     else:
@@ -179,13 +164,43 @@ def ensure_series(*, name: object, fields: object) -> Series:
             "fields must be a list of names or handles, or an object of name: data_type.",
             field="fields",
         )
-    try:
-        with transaction.atomic():
+    series = Series.objects.filter(name=checked).first()
+    if series is None:
+        try:
             return _make_series(checked, members)
-    except Conflict:
-        series = Series.objects.get(name=checked)
+        except Conflict:  # another script made it meanwhile
+            series = Series.objects.get(name=checked)
+    return _with_fields(series, members)
+
+
+def _ensure_fields(wanted: Mapping[object, object]) -> list[Field]:
+    """Fields of these names and types. One query where all exist, as at most starts of a script."""
+    if len(wanted) > FIELDS_PER_SERIES:
+        raise _too_many_fields(len(wanted))
+    types = {check_name(name): parse_data_type(data_type) for name, data_type in wanted.items()}
+    present = {field.name: field for field in Field.objects.filter(name__in=types)}
+    for name in sorted(types):  # in one order everywhere, so that no two scripts deadlock
+        if name in present:
+            _of_type(present[name], types[name])
+        else:
+            present[name] = ensure_field(name=name, data_type=types[name])
+    return [present[name] for name in types]
+
+
+def _of_type(field: Field, wanted: DataType) -> Field:
+    if field.data_type != wanted:
+        raise Conflict(
+            "differs",
+            f"Field {field.name!r} exists with type {field.data_type}, not {wanted}; "
+            "use another name.",
+            field=field.name,
+        )
+    return field
+
+
+def _with_fields(series: Series, wanted: Sequence[Field]) -> Series:
     present = {member.field for member in series.members.select_related("field")}
-    if present != set(members):
+    if present != set(wanted):
         names = ", ".join(sorted(field.name for field in present))
         raise Conflict(
             "differs",
@@ -218,8 +233,7 @@ def find(model: type[_Named], handle: str) -> _Named:
     """
     found = _by_handle(model, handle)
     if found is None:
-        what = model.__name__.lower()
-        raise NotFound(f"unknown_{what}", f"There is no {what} with the handle {handle!r}.")
+        raise _unknown(model, handle)
     return found
 
 
@@ -272,13 +286,52 @@ def _create(model: type[_Named], values: dict[str, Any]) -> _Named:
         raise _name_taken(model, values["name"]) from None
 
 
-def _save(instance: _Named) -> _Named:
+def _update(
+    instance: _Named, changes: Mapping[str, object], checks: Mapping[str, Callable[[object], str]]
+) -> _Named:
+    """Change these columns alone: what another person changes meanwhile stays."""
+    checked = {}
+    for key, value in changes.items():
+        if key not in checks:
+            raise Illegal("unknown_key", f"{key!r} cannot be changed.", field=key)
+        checked[key] = checks[key](value)
+    model = type(instance)
     try:
         with transaction.atomic():
-            instance.save()
+            if checked and not model.objects.filter(pk=instance.pk).update(**checked):
+                raise _unknown(model, str(instance.handle))
     except IntegrityError:
-        raise _name_taken(type(instance), instance.name) from None
+        raise _name_taken(model, checked["name"]) from None
+    for key, value in checked.items():
+        setattr(instance, key, value)
     return instance
+
+
+def _users_of(instance: Field | Series) -> Iterator[models.QuerySet[Any]]:
+    """What refers to a field or series and so protects it, one query each."""
+    for relation in instance._meta.get_fields(include_hidden=True):
+        if isinstance(relation, models.ManyToOneRel) and relation.on_delete is models.PROTECT:
+            manager = relation.related_model._default_manager
+            yield manager.filter(**{relation.field.name: instance})
+
+
+def _delete(instance: Field | Series) -> None:
+    try:
+        with transaction.atomic():
+            instance.delete()
+    except (IntegrityError, models.ProtectedError):  # used since we looked
+        raise _in_use(instance, "is used") from None
+
+
+def _in_use(instance: Field | Series, words: str, **details: object) -> Conflict:
+    what = type(instance).__name__
+    message = f"{what} {instance.name!r} {words} and cannot be deleted."
+    return Conflict("in_use", message, **details)
+
+
+def _unknown(model: type[Field | Series], handle: str) -> NotFound:
+    what = model.__name__.lower()
+    return NotFound(f"unknown_{what}", f"There is no {what} with the handle {handle!r}.")
 
 
 def _name_taken(model: type[_Named], name: str) -> Conflict:
@@ -296,13 +349,7 @@ def _make_series(name: str, fields: Sequence[Field]) -> Series:
     if not fields:
         raise Illegal("illegal_value", "A series needs at least one field.", field="fields")
     if len(fields) > FIELDS_PER_SERIES:
-        raise Illegal(
-            "too_many",
-            f"A series has at most {FIELDS_PER_SERIES} fields, not {len(fields)}; "
-            "split it into several.",
-            field="fields",
-            limit=FIELDS_PER_SERIES,
-        )
+        raise _too_many_fields(len(fields))
     doubled = {field.name for field in fields if fields.count(field) > 1}
     if doubled:
         raise Illegal(
@@ -313,26 +360,41 @@ def _make_series(name: str, fields: Sequence[Field]) -> Series:
     return series
 
 
+def _too_many_fields(number: int) -> Illegal:
+    return Illegal(
+        "too_many",
+        f"A series has at most {FIELDS_PER_SERIES} fields, not {number}; split it into several.",
+        field="fields",
+        limit=FIELDS_PER_SERIES,
+    )
+
+
 def _by_handle(model: type[_Named], handle: str) -> _Named | None:
     parsed = parse_handle(handle)
     return model.objects.filter(handle=parsed).first() if parsed else None
 
 
 def _resolve(model: type[_Named], given: Sequence[object], *, code: str, what: str) -> list[_Named]:
+    if len(given) > NAMES_PER_REQUEST:
+        raise TooLarge(
+            "too_many",
+            f"At most {NAMES_PER_REQUEST:,} at once, not {len(given):,}; send several requests.",
+            limit=NAMES_PER_REQUEST,
+        )
     texts = [check_text(item, what=what, max_bytes=4 * NAME_CHARS) for item in given]
-    handles = {parsed for text in texts if (parsed := parse_handle(text))}
-    found = model.objects.filter(models.Q(name__in=texts) | models.Q(handle__in=handles))
-    by_key: dict[object, _Named] = {}
-    for item in found:
-        by_key[item.handle] = item
-    for item in found:
-        by_key[item.name] = item  # a name that looks like another's handle is still that name
-    resolved = [by_key.get(text) or by_key.get(parse_handle(text)) for text in texts]
+    handles = {text: parsed for text in texts if (parsed := parse_handle(text))}
+    wanted = models.Q(name__in=texts) | models.Q(handle__in=handles.values())
+    found = list(model.objects.filter(wanted))
+    # The handle wins over a name that looks like it: a name can be changed.
+    by_key: dict[object, _Named] = {item.name: item for item in found}
+    by_key |= {item.handle: item for item in found}
+    resolved = [by_key.get(handles.get(text)) or by_key.get(text) for text in texts]
     unknown = [text for text, item in zip(texts, resolved, strict=True) if item is None]
     if unknown:
+        shown = ", ".join(map(repr, unknown[:20])) + (" …" if len(unknown) > 20 else "")
         raise Illegal(
             code,
-            f"There is no {what} {', '.join(map(repr, unknown))}. "
+            f"There is no {what} {shown}. "
             f"`streamvis list-{'fields' if what == 'field' else 'series'}` shows what exists.",
             **{what: unknown[0]},
             unknown=unknown,

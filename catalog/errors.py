@@ -30,12 +30,21 @@ class Refused(Exception):
     def __init__(self, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
-        self.details = {key: value for key, value in details.items() if value is not None}
+        self.message = _printable(message)
+        self.details = {
+            key: _printable(value) if isinstance(value, str) else value
+            for key, value in details.items()
+            if value is not None
+        }
 
     def body(self) -> dict[str, Any]:
         """The body of the answer, as docs/formats/api.md describes it."""
         return {"code": self.code, "message": self.message, **self.details}
+
+
+def _printable(text: str) -> str:
+    """The text as UTF-8 can carry it: what was refused may hold halves of surrogate pairs."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 class Malformed(Refused):

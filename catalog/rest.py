@@ -6,11 +6,12 @@ import base64
 import json
 import logging
 import math
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-from django.core.exceptions import RequestDataTooBig
-from django.db import OperationalError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from psycopg import errors as postgres_errors
 from psycopg_pool import PoolTimeout
@@ -21,68 +22,30 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.errors import Illegal, Malformed, Refused
+from catalog.strict_json import NotJson, load_object
+from catalog.types import check_text
 
-JSON_DEPTH = 32
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
 RETRY_AFTER_SECS = 1
+# IOERR_WRITE: a quota or a limit on the file's size, which SQLite does not tell from a bad disk
+SQLITE_NO_SPACE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 
 logger = logging.getLogger(__name__)
 
+_Key = TypeVar("_Key")
+
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """A JSON object: strict literals, no infinite numbers, at most 32 levels deep.
+    """A JSON object, by `catalog.strict_json`.
 
     Raises:
         Malformed: not JSON, not an object, too deep.
         Illegal: a number beyond float64.
     """
     try:
-        text = body.decode()
-        if _depth(text) > JSON_DEPTH:
-            raise Malformed("too_deep", f"JSON is nested deeper than {JSON_DEPTH} levels.")
-        parsed = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
-    except UnicodeDecodeError:
-        raise Malformed("malformed_json", "The body is not UTF-8.") from None
-    except json.JSONDecodeError as error:
-        raise Malformed(
-            "malformed_json", f"The body is not JSON: {error.msg} at character {error.pos}."
-        ) from None
-    except ValueError as error:  # an integer of thousands of digits
-        raise Malformed("malformed_json", f"The body is not JSON: {error}.") from None
-    if not isinstance(parsed, dict):
-        raise Malformed("malformed_json", "The body must be a JSON object.")
-    return parsed
-
-
-def _depth(text: str) -> int:
-    """An upper bound of the nesting: brackets inside strings count as well, unclosed ones only."""
-    if text.count("[") + text.count("{") <= JSON_DEPTH:
-        return 0
-    depth = deepest = 0
-    inside = escaped = False
-    for character in text:
-        if inside:
-            inside = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
-
-
-def _refuse_constant(name: str) -> float:
-    raise Malformed("malformed_json", f'{name} is not JSON; write the string "{name}".')
-
-
-def _parse_float(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise Illegal("illegal_value", f'{text:.40} is beyond float64; write "Infinity".')
-    return value
+        return load_object(body)
+    except NotJson as error:
+        raise Malformed("malformed_json", f"The body cannot be read as JSON: {error}.") from None
 
 
 class StrictJSONParser(BaseParser):
@@ -110,37 +73,49 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
     """DRF's exception handler: every refusal in the form of docs/formats/api.md."""
     if isinstance(error, Refused):
         return Response(error.body(), status=error.status)
+    if is_out_of_space(error):
+        logger.error("The database has no space left: %s", error)
+        message = "The server has no space left; nothing was stored. Make room, then try again."
+        return _again("no_space", message, status=507)
     if is_transient(error):
         logger.warning("The database asked to try again: %s", error)
-        return Response(
-            {"code": "try_again", "message": "The database is busy; try again."},
-            status=503,
-            headers={"Retry-After": str(RETRY_AFTER_SECS)},
-        )
+        return _again("try_again", "The database is busy; try again.", status=503)
     if isinstance(error, RequestDataTooBig):
         return Response({"code": "too_large", "message": "The body is too large."}, status=413)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
     if isinstance(error, exceptions.APIException):
         return _from_framework(error)
     return None
+
+
+def _again(code: str, message: str, *, status: int) -> Response:
+    headers = {"Retry-After": str(RETRY_AFTER_SECS)}
+    return Response({"code": code, "message": message}, status=status, headers=headers)
+
+
+def is_out_of_space(error: BaseException) -> bool:
+    """Whether the database could not write for want of space."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.OperationalError):
+        return getattr(cause, "sqlite_errorcode", None) in SQLITE_NO_SPACE
+    return isinstance(cause, postgres_errors.DiskFull)
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed a moment later."""
     if isinstance(error, PoolTimeout):
         return True
-    if not isinstance(error, OperationalError):
+    if not isinstance(error, OperationalError | InterfaceError):
         return False
     cause = error.__cause__
-    return "locked" in str(error) or isinstance(
-        cause,
-        postgres_errors.DeadlockDetected
-        | postgres_errors.SerializationFailure
-        | postgres_errors.AdminShutdown
-        | postgres_errors.CannotConnectNow
-        | postgres_errors.OperationalError,
-    )
+    if isinstance(cause, sqlite3.OperationalError):
+        return "locked" in str(cause)
+    # Deadlock, serialization failure, shutdown, a lost connection: psycopg has them all below
+    # these two. Our own mistakes are ProgrammingError, DataError and IntegrityError.
+    return isinstance(cause, postgres_errors.OperationalError | postgres_errors.InterfaceError)
 
 
 def _from_framework(error: exceptions.APIException) -> Response:
@@ -191,9 +166,17 @@ def encode_cursor(key: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
 
-def decode_cursor(text: object, parse: Callable[[list[Any]], Any]) -> Any:
+def decode_cursor(text: object, parse: Callable[[list[Any]], _Key]) -> _Key:
     """The key behind a page's cursor, read by ``parse``; refuses what we did not write."""
     try:
         return parse(json.loads(base64.urlsafe_b64decode(str(text).encode())))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (LookupError, RecursionError, TypeError, ValueError, AttributeError, OverflowError):
         raise Illegal("illegal_cursor", "This cursor is not one of ours.", field="cursor") from None
+
+
+def name_of_cursor(key: list[Any]) -> str:
+    """For :func:`decode_cursor`: lists ordered by name go on after a name."""
+    try:
+        return check_text(key[0], what="cursor", max_bytes=4_000)
+    except Illegal as error:
+        raise ValueError from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from functools import cached_property
 from django.db.models import Q
 
 from catalog.definitions import parse_handle
-from catalog.models import Field, Series
+from catalog.models import Field, Series, SeriesField
 from catalog.types import DataType, parse_data_type
 
 
@@ -41,20 +42,24 @@ class SeriesInfo:
 
     @cached_property
     def positions(self) -> dict[str, int]:
-        """Where a field stands, by its handle and by its name."""
-        by_handle = {field.handle: index for index, field in enumerate(self.fields)}
-        return by_handle | {field.name: index for index, field in enumerate(self.fields)}
+        """Where a field stands, by its handle and by its name; the handle wins."""
+        by_name = {field.name: index for index, field in enumerate(self.fields)}
+        return by_name | {field.handle: index for index, field in enumerate(self.fields)}
 
 
 def load_series(keys: Iterable[str]) -> dict[str, SeriesInfo]:
-    """Series by handle or name; those that do not exist are absent. Two queries."""
+    """Series by handle or name; those that do not exist are absent. One query."""
     wanted = set(keys)
     handles = [handle for key in wanted if (handle := parse_handle(key))]
-    found = Series.objects.filter(Q(handle__in=handles) | Q(name__in=wanted))
-    infos: dict[str, SeriesInfo] = {}
-    for series in found.prefetch_related("members__field"):
-        fields = tuple(FieldInfo.of(member.field) for member in series.members.all())
-        info = SeriesInfo(series.pk, str(series.handle), series.name, fields)
-        infos.setdefault(info.handle, info)
-        infos[info.name] = info
-    return {key: infos[key] for key in wanted if key in infos}
+    members = SeriesField.objects.select_related("series", "field").filter(
+        Q(series__handle__in=handles) | Q(series__name__in=wanted)
+    )
+    fields: dict[Series, list[FieldInfo]] = defaultdict(list)
+    for member in members.order_by("id"):
+        fields[member.series].append(FieldInfo.of(member.field))
+    infos = [
+        SeriesInfo(series.pk, str(series.handle), series.name, tuple(its))
+        for series, its in fields.items()
+    ]
+    by_key = {info.name: info for info in infos} | {info.handle: info for info in infos}
+    return {key: by_key[key] for key in wanted if key in by_key}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers as drf
@@ -12,21 +12,28 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import User
 from catalog.definitions import resolve_fields
-from catalog.errors import Illegal
-from catalog.rest import decode_cursor, encode_cursor, page_limit, take
+from catalog.rest import decode_cursor, encode_cursor, name_of_cursor, page_limit, take
 from catalog.serializers import FieldSerializer, SeriesSerializer
 from runs import append, lifecycle, queries, serializers
 from runs.filters import parse_filter
+from runs.frames import malformed
 from runs.heads import find_living_run, find_run
 from runs.models import Run
 from runs.parsers import FramesParser, JsonAppendParser
+from runs.requests import AppendRequest
 
 COUNT = inline_serializer("Count", {"added": drf.IntegerField()})
 
 
 def _shown(run: Run) -> Response:
     return Response(queries.describe_runs([run])[0])
+
+
+def _person(request: Request) -> User:
+    """Who asks; permission to ask was checked before."""
+    return cast("User", request.user)
 
 
 def _opened(opened: lifecycle.Opened) -> dict[str, Any]:
@@ -42,7 +49,7 @@ class RunList(APIView):
     @extend_schema(request=None, responses={201: serializers.OpenedSerializer})
     def post(self, request: Request) -> Response:
         take(request.data)
-        return Response(_opened(lifecycle.create_run(request.user)), status=201)
+        return Response(_opened(lifecycle.create_run(_person(request))), status=201)
 
 
 class RunDetail(APIView):
@@ -60,7 +67,7 @@ class RunOpen(APIView):
     @extend_schema(request=serializers.OpenSerializer, responses=serializers.OpenedSerializer)
     def post(self, request: Request, handle: str) -> Response:
         body = take(request.data, required=("replace", "nonce"))
-        return Response(_opened(lifecycle.open_run(handle, request.user, **body)))
+        return Response(_opened(lifecycle.open_run(handle, _person(request), **body)))
 
 
 class RunAppend(APIView):
@@ -74,6 +81,8 @@ class RunAppend(APIView):
         responses=serializers.CursorsSerializer,
     )
     def post(self, request: Request, handle: str) -> Response:
+        if not isinstance(request.data, AppendRequest):  # an empty body reaches no parser
+            raise malformed(0, "the body is empty")
         return Response(append.append(handle, request.data).body())
 
 
@@ -167,18 +176,18 @@ class TagList(APIView):
     def get(self, request: Request) -> Response:
         tags = queries.tags_with_counts()
         if (cursor := request.query_params.get("cursor")) is not None:
-            tags = tags.filter(name__gt=decode_cursor(cursor, lambda key: str(key[0])))
+            tags = tags.filter(name__gt=decode_cursor(cursor, name_of_cursor))
         limit = page_limit(request)
         page = list(tags[: limit + 1])
         more = len(page) > limit
-        results = [{"name": tag.name, "runs": tag.run_count} for tag in page[:limit]]
+        results = [{"name": name, "runs": runs} for name, runs in page[:limit]]
         return Response(
-            {"results": results, "next": encode_cursor([page[limit - 1].name]) if more else None}
+            {"results": results, "next": encode_cursor([page[limit - 1][0]]) if more else None}
         )
 
 
 def _read_key(key: list[Any]) -> tuple[datetime, uuid.UUID]:
     started_at = datetime.fromisoformat(key[0])
     if started_at.tzinfo is None:
-        raise Illegal("illegal_cursor", "This cursor is not one of ours.", field="cursor")
-    return started_at, uuid.UUID(key[1])
+        raise ValueError("no zone")
+    return started_at.astimezone(UTC), uuid.UUID(key[1])

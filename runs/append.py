@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from catalog.errors import Conflict, Illegal
+from catalog.errors import Conflict
 from catalog.snapshot import SeriesInfo, load_series
 from runs import frames, operations
 from runs.frames import Column
@@ -19,7 +20,7 @@ from runs.ids import parse_hex128
 from runs.live import RunChange, publish
 from runs.models import Chunk, ChunkSummary, Gap, Run, RunHead, RunSeries, Stream, Writer
 from runs.ordering import OutOfOrder, decide
-from runs.requests import AppendRequest, BoundRows, BoundSkip
+from runs.requests import AppendRequest, BoundRows, BoundSkip, bind
 from runs.summaries import summarise
 
 
@@ -66,23 +67,13 @@ def read_cursors(handle: str, writer: object) -> Cursors:
 
 
 def _bind(request: AppendRequest) -> list[BoundRows | BoundSkip]:
-    known = load_series(part.series for part in request.parts)
-    for part in request.parts:
-        if part.series not in known:
-            raise Illegal(
-                "unknown_series",
-                f"There is no series {part.series!r}; create it first (`streamvis create-series`, "
-                "or `ensure_series`). Nothing of this request was stored.",
-                series=part.series,
-                frame=part.index,
-            )
-    return [part.bind(known[part.series]) for part in request.parts]
+    return bind(request, load_series(part.series for part in request.parts))
 
 
 class _WriterState:
     """A writer's streams and operations, as the database has them."""
 
-    def __init__(self, run: Run, generation: int, writer: object) -> None:
+    def __init__(self, run: Run, generation: int, writer: uuid.UUID) -> None:
         self.generation = generation
         streams = Stream.objects.filter(run=run, generation=generation, writer=writer)
         self.streams = {stream.series_id: stream for stream in streams.select_related("series")}
@@ -100,9 +91,11 @@ class _WriterState:
 class _New:
     """Rows of the tables of one append, written together at its end."""
 
+    streams: dict[int, Stream] = field(default_factory=dict)
     chunks: list[Chunk] = field(default_factory=list)
     summaries: list[ChunkSummary] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    grown: set[int] = field(default_factory=set)
 
 
 class _Append:
@@ -181,7 +174,12 @@ class _Append:
             self._store(item, columns, trimmed=known > 0)
         elif item.rows and cursor == item.first + item.rows and stream.crc:
             self._compare(item, _unpack(bytes(stream.crc)))
-        stream.cursor = cursor
+        self._advance(stream, cursor)
+
+    def _advance(self, stream: Stream, cursor: int) -> None:
+        if cursor != stream.cursor or stream._state.adding:
+            stream.cursor = cursor
+            self.new.streams[stream.series_id] = stream
 
     def _chain(self, item: BoundRows, columns: list[Column], stream: Stream) -> None:
         starts = _unpack(bytes(stream.crc)) or (0,) * len(columns)
@@ -221,6 +219,7 @@ class _Append:
         self.new.chunks.append(Chunk(**key, layout=dump_layout(entries), data=data))
         self.new.summaries.append(ChunkSummary(**key, level=0, data=summarise(columns)))
         count.rows += rows
+        self.new.grown.add(item.series.id)
         self.changed[item.series.handle] = count.rows
 
     def _take_skip(self, item: BoundSkip) -> None:
@@ -239,30 +238,14 @@ class _Append:
                 )
             )
             stream.crc = b""
-        stream.cursor = cursor
+        self._advance(stream, cursor)
 
     def _take_operations(self) -> bool:
         """Apply the new operations; whether anything that is shown of the run changed."""
-        writer, request = self.state.writer, self.request
-        before = (writer.state, self.head.state)
+        writer, before = self.state.writer, (self.state.writer.state, self.head.state)
         if self.changed:
             writer.state = "running"
-        applied = False
-        if request.meta_first is not None:
-            try:
-                take = decide(
-                    cursor=writer.meta_cursor, first=request.meta_first, count=len(request.ops)
-                )
-            except OutOfOrder:
-                raise self._gap(
-                    f"Operations {writer.meta_cursor} … {request.meta_first - 1} of this writer "
-                    "are missing; send from the cursor."
-                ) from None
-            for index, op in enumerate(request.ops):
-                if index >= take.known:
-                    operations.apply(self.run, writer, op, index)
-                    applied = True
-            writer.meta_cursor = take.cursor
+        applied = self._apply_new_operations()
         if self.state.is_new:
             writer.save(force_insert=True)
         elif applied or writer.state != before[0]:
@@ -271,18 +254,36 @@ class _Append:
             self.head.state = operations.state_of_run(self.run, self.head.generation)
         return applied or self.head.state != before[1]
 
+    def _apply_new_operations(self) -> bool:
+        writer, request = self.state.writer, self.request
+        if request.meta_first is None:
+            return False
+        try:
+            take = decide(
+                cursor=writer.meta_cursor, first=request.meta_first, count=len(request.ops)
+            )
+        except OutOfOrder:
+            raise self._gap(
+                f"Operations {writer.meta_cursor} … {request.meta_first - 1} of this writer "
+                "are missing; send from the cursor."
+            ) from None
+        for index, op in enumerate(request.ops[take.known :], start=take.known):
+            operations.apply(self.run, writer, op, index)
+        writer.meta_cursor = take.cursor
+        return take.known < len(request.ops)
+
     def _write(self, meta_changed: bool) -> None:
         Chunk.objects.bulk_create(self.new.chunks)
         ChunkSummary.objects.bulk_create(self.new.summaries)
         Gap.objects.bulk_create(self.new.gaps)
         Stream.objects.bulk_create(
-            self.state.streams.values(),
+            self.new.streams.values(),
             update_conflicts=True,
             unique_fields=["run", "generation", "writer", "series"],
             update_fields=["cursor", "crc"],
         )
         RunSeries.objects.bulk_create(
-            [count for count in self.counts.values() if count.rows],
+            [self.counts[series_id] for series_id in self.new.grown],
             update_conflicts=True,
             unique_fields=["run", "generation", "series"],
             update_fields=["rows"],

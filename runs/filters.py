@@ -25,6 +25,8 @@ from runs.models import Attribute, Run, RunHead, RunSeries, RunTag
 from runs.times import parse_time
 
 MAX_HANDLES = 10_000
+# SQLite refuses expressions that are 1,000 deep; each of these is one level.
+MAX_CONDITIONS = 100
 STALE_AFTER = timedelta(minutes=10)
 STATES = ("running", "finished", "failed", "stale")
 
@@ -36,8 +38,8 @@ class TagNode:
     negate: bool
 
     def q(self) -> Q:
-        if not self.names and self.every:
-            return Q() if not self.negate else Q(pk__in=[])
+        if not self.names:  # an empty list matches no run; so negated, it drops none
+            return Q() if self.negate else Q(pk__in=[])
         if self.every:
             q = Q()
             for name in self.names:
@@ -59,16 +61,24 @@ class AttributeNode:
 
     def q(self) -> Q:
         have = Attribute.objects.filter(field=self.field)
+        has = Q(pk__in=have.values("run_id"))
+        q = self._matches(have)
+        if self.include_missing:
+            q |= ~has
         if self.present is not None:
-            has = Q(pk__in=have.values("run_id"))
-            return has if self.present else ~has
+            q &= has if self.present else ~has
+        return q
+
+    def _matches(self, have: QuerySet[Attribute]) -> Q:
+        if not self.bounds and self.values is None:
+            # Nothing is asked of the value; `present` alone may ask for its absence.
+            return Q() if self.present is not None else Q(pk__in=have.values("run_id"))
         matching = have
         for lookup, bound in self.bounds:
             matching = matching.filter(**{f"{self.field.data_type}_value__{lookup}": bound})
         if self.values is not None:
             matching = matching.filter(self._any_value(self.values))
-        q = Q(pk__in=matching.values("run_id"))
-        return q | ~Q(pk__in=have.values("run_id")) if self.include_missing else q
+        return Q(pk__in=matching.values("run_id"))
 
     def _any_value(self, values: tuple[Value, ...]) -> Q:
         if self.field.data_type == "float":
@@ -111,16 +121,16 @@ class RunFilter:
         return Run.objects.filter(q)
 
     def _rows_q(self) -> Q:
-        q = Q()
         present = RunSeries.objects.filter(rows__gt=0, generation=F("run__head__generation"))
-        for series_id in self.series_ids or ():
-            q &= Q(pk__in=present.filter(series_id=series_id).values("run_id"))
         if self.series_ids == ():
             return Q(pk__in=[])
-        if self.with_rows is not None and not self.series_ids:
-            has = Q(pk__in=present.values("run_id"))
-            q &= has if self.with_rows else ~has
-        return q
+        if self.series_ids:
+            q = Q() if self.with_rows is not False else Q(pk__in=[])
+            for series_id in self.series_ids:
+                q &= Q(pk__in=present.filter(series_id=series_id).values("run_id"))
+            return q
+        has = Q(pk__in=present.values("run_id"))
+        return Q() if self.with_rows is None else has if self.with_rows else ~has
 
 
 def parse_filter(given: object, *, user_name: str) -> RunFilter:
@@ -149,14 +159,35 @@ def parse_filter(given: object, *, user_name: str) -> RunFilter:
     parsed: dict[str, Any] = {"with_rows": _parse_with_rows(given.get("with_rows", True))}
     tags: tuple[TagNode, ...] = ()
     for key, part in given.items():
+        if key not in known and key != "with_rows":
+            raise _illegal(f"{key!r:.60} is not a part; known: {', '.join([*known, 'with_rows'])}.")
         if key == "with_rows" or part is None:
             continue
-        if key not in known:
-            raise _illegal(f"{key!r:.60} is not a part; known: {', '.join([*known, 'with_rows'])}.")
         found = known[key](part)
         tags += found.pop("tags", ())
         parsed |= found
-    return RunFilter(tags=tags, **parsed)
+    run_filter = RunFilter(tags=tags, **parsed)
+    _check_size(run_filter)
+    return run_filter
+
+
+def _check_size(run_filter: RunFilter) -> None:
+    listed = len(run_filter.handles or ()) + len(run_filter.owners or ())
+    listed += sum(len(node.names) for node in run_filter.tags)
+    listed += sum(len(node.values or ()) for node in run_filter.attributes)
+    conditions = len(run_filter.attributes) + len(run_filter.series_ids or ())
+    conditions += sum(len(node.names) for node in run_filter.tags if node.every)
+    for what, number, limit in (
+        ("handles, tags and values", listed, MAX_HANDLES),
+        ("conditions that must all hold", conditions, MAX_CONDITIONS),
+    ):
+        if number > limit:
+            raise TooLarge(
+                "too_many",
+                f"A run filter has at most {limit:,} {what}, not {number:,}; "
+                "give the runs a tag, and filter by that.",
+                limit=limit,
+            )
 
 
 def _illegal(message: str, field: str | None = None) -> Illegal:
@@ -171,13 +202,6 @@ def _texts(part: object, what: str) -> list[str]:
 
 def _parse_handles(part: object) -> dict[str, Any]:
     handles = _texts(part, "handles")
-    if len(handles) > MAX_HANDLES:
-        raise TooLarge(
-            "too_many_handles",
-            f"A filter has at most {MAX_HANDLES:,} handles, not {len(handles):,}; "
-            "filter by a tag instead.",
-            limit=MAX_HANDLES,
-        )
     return {"handles": tuple(found for text in handles if (found := parse_handle(text)))}
 
 
@@ -284,7 +308,8 @@ def _runs_with_tags(names: Sequence[str]) -> Q:
 def _states_q(states: Sequence[str]) -> Q:
     """Stale is not stored: a running run that was not heard of for a while."""
     heads = RunHead.objects.all()
-    silent = Q(last_append_at__lt=timezone.now() - STALE_AFTER)
+    since = timezone.now() - STALE_AFTER
+    silent = Q(last_append_at__lt=since) | Q(last_append_at=None, run__started_at__lt=since)
     q = Q(state__in=[state for state in states if state in ("finished", "failed")])
     if "running" in states:
         q |= Q(state="running") & ~silent

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
@@ -20,6 +21,7 @@ from catalog.types import Value, check_text
 from runs import attributes
 from runs.heads import bump_meta, lock_head, make_run, touch_meta
 from runs.ids import parse_hex128
+from runs.live import RunChange, publish
 from runs.models import (
     TAG_CHARS,
     Attribute,
@@ -32,6 +34,7 @@ from runs.models import (
 )
 
 TAGS_PER_RUN = 256
+TAGS_PER_REQUEST = 1_000
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ def put_tags(run: Run, given: object) -> int:
             f"{len(present) + len(missing)}.",
             limit=TAGS_PER_RUN,
         )
-    Tag.objects.bulk_create([Tag(name=name) for name in missing], ignore_conflicts=True)
+    # Sorted, so that no two writers of new tags wait for each other.
+    Tag.objects.bulk_create([Tag(name=name) for name in sorted(missing)], ignore_conflicts=True)
     tags = Tag.objects.filter(name__in=missing)
     RunTag.objects.bulk_create([RunTag(run=run, tag=tag) for tag in tags])
     return len(missing)
@@ -184,20 +188,47 @@ def parse_tags(given: object) -> list[str]:
     """Tags, stripped, each once: 1 … 200 characters, not blank."""
     if not isinstance(given, Sequence) or isinstance(given, str):
         raise Illegal("wrong_type", "tags must be a list of texts.", field="tags")
-    names = []
-    for item in given:
-        name = check_text(item, what="tag", max_bytes=4 * TAG_CHARS).strip()
-        if not name:
-            raise Illegal("illegal_value", "A tag must not be blank.", field="tag")
-        if len(name) > TAG_CHARS:
-            raise Illegal(
-                "too_long",
-                f"A tag has at most {TAG_CHARS} characters.",
-                field="tag",
-                limit=TAG_CHARS,
-            )
-        names.append(name)
-    return list(dict.fromkeys(names))
+    if len(given) > TAGS_PER_REQUEST:
+        raise Illegal(
+            "too_many",
+            f"At most {TAGS_PER_REQUEST:,} tags at once, not {len(given):,}.",
+            field="tags",
+            limit=TAGS_PER_REQUEST,
+        )
+    return list(dict.fromkeys(parse_tag(item) for item in given))
+
+
+def parse_tag(given: object) -> str:
+    """A tag, stripped: 1 … 200 characters, not blank."""
+    name = check_text(given, what="tag", max_bytes=2**20).strip()
+    if not name:
+        raise Illegal("illegal_value", "A tag must not be blank.", field="tag")
+    if len(name) > TAG_CHARS:
+        raise Illegal(
+            "too_long", f"A tag has at most {TAG_CHARS} characters.", field="tag", limit=TAG_CHARS
+        )
+    return name
+
+
+@transaction.atomic
+def rename_tag(tag: Tag, given: object) -> None:
+    """Rename a tag on every run that bears it.
+
+    Raises:
+        Conflict: `name_taken`.
+    """
+    name = parse_tag(given)
+    bearers = Run.objects.filter(run_tags__tag=tag, deleted_at=None)
+    heads = RunHead.objects.filter(run_id__in=bearers.values("pk"))
+    heads.update(meta_version=F("meta_version") + 1)
+    for head in heads.select_related("run"):
+        publish(RunChange(str(head.run.handle), head.generation, meta=head.meta_version))
+    try:
+        with transaction.atomic():
+            Tag.objects.filter(pk=tag.pk).update(name=name)
+    except IntegrityError:
+        raise Conflict("name_taken", f"A tag {name!r} exists already.", field="name") from None
+    tag.name = name
 
 
 @transaction.atomic
@@ -245,6 +276,8 @@ def parse_attributes(given: object) -> dict[Field, Value]:
     faults: list[Refused] = []
     for field, item in zip(fields, given.values(), strict=True):
         try:
+            if field in values:
+                raise Illegal("doubled_field", f"{field.name} is given twice.", field=field.name)
             values[field] = attributes.parse_value(field, item)
         except Illegal as fault:
             faults.append(fault)

@@ -8,7 +8,6 @@ updates RunHead, never Run.
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -154,8 +153,9 @@ def _run_key() -> models.ForeignKey[Run]:
     return models.ForeignKey(Run, models.PROTECT, related_name="+", db_index=False)
 
 
-def _series_key(on_delete: Any = models.DO_NOTHING) -> models.ForeignKey[Series]:
-    return models.ForeignKey(Series, on_delete, related_name="+", db_index=False)
+def _series_key() -> models.ForeignKey[Series]:
+    """A row's series. It protects the series through its stream, which is always there."""
+    return models.ForeignKey(Series, models.DO_NOTHING, related_name="+", db_index=False)
 
 
 class RunOpening(models.Model):
@@ -203,7 +203,7 @@ class Stream(models.Model):
     run = _run_key()
     generation = models.BigIntegerField()
     writer = models.UUIDField()
-    series = _series_key()
+    series = models.ForeignKey(Series, models.PROTECT, related_name="+", db_index=False)
     cursor = models.BigIntegerField()
     crc = models.BinaryField(default=b"")
 

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from rest_framework.parsers import BaseParser
 
-from catalog.rest import parse_json
+from catalog.rest import parse_json, take
 from runs.frames import MEDIA_TYPE
 from runs.requests import AppendRequest, from_frames, from_json
 
@@ -17,7 +17,7 @@ class FramesParser(BaseParser):
 
     media_type = MEDIA_TYPE
 
-    def parse(
+    def parse(  # type: ignore[override] # the view takes the request as it is
         self,
         stream: IO[bytes],
         media_type: str | None = None,
@@ -31,10 +31,15 @@ class JsonAppendParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(
+    def parse(  # type: ignore[override] # the view takes the request as it is
         self,
         stream: IO[bytes],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> AppendRequest:
-        return from_json(parse_json(stream.read()))
+        body = take(
+            parse_json(stream.read()),
+            required=("generation", "writer"),
+            optional=("meta", "frames"),
+        )
+        return from_json(body)

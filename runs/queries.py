@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, F, FloatField, Q, QuerySet, Sum
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from catalog.models import Field, Series
@@ -52,11 +53,10 @@ def describe_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:
     counts = RunSeries.objects.filter(run_id__in=ids, generation=F("run__head__generation"))
     for run_id, series, number in counts.values_list("run_id", "series__handle", "rows"):
         rows[run_id][str(series)] = number
-    lost = dict(
-        Gap.objects.filter(run_id__in=ids, generation=F("run__head__generation"))
-        .values_list("run_id")
-        .annotate(total=Sum("rows"))
-    )
+    gaps = Gap.objects.filter(run_id__in=ids, generation=F("run__head__generation"))
+    # As doubles, exact to 2^53: what writers claim to have lost can pass SQLite's 64-bit sum.
+    total = Sum(Cast("rows", FloatField()))
+    lost = {run_id: int(rows) for run_id, rows in gaps.values_list("run_id").annotate(n=total)}
     for run, basic in zip(runs, basics, strict=True):
         last = heads[run.pk].last_append_at
         basic["rows"] = rows[run.pk]
@@ -85,7 +85,7 @@ def describe_basics(runs: Sequence[Run], heads: dict[int, RunHead]) -> list[dict
             "generation": heads[run.pk].generation,
             "started_at": run.started_at.isoformat(),
             "owner": owners[run.owner_id],
-            "state": shown_state(heads[run.pk]),
+            "state": shown_state(run, heads[run.pk]),
             "tags": tags[run.pk],
             "attributes": attributes[run.pk],
         }
@@ -93,10 +93,10 @@ def describe_basics(runs: Sequence[Run], heads: dict[int, RunHead]) -> list[dict
     ]
 
 
-def shown_state(head: RunHead) -> str:
+def shown_state(run: Run, head: RunHead) -> str:
     """The head's state; `stale` for a running run that was not heard of for a while."""
-    last = head.last_append_at
-    if head.state == "running" and last is not None and last < timezone.now() - STALE_AFTER:
+    last = head.last_append_at or run.started_at
+    if head.state == "running" and last < timezone.now() - STALE_AFTER:
         return "stale"
     return head.state
 
@@ -131,7 +131,12 @@ def _ranked(items: dict[int, Any], counts: dict[int, int]) -> list[tuple[Any, in
     return [(item, counts[item.pk]) for item in ranked]
 
 
-def tags_with_counts() -> QuerySet[Tag]:
-    """Tags borne by living runs, each with `run_count`."""
+def tags_with_counts() -> QuerySet[Tag, tuple[str, int]]:
+    """(name, number of living runs) of each tag that one bears."""
     living = Count("run_tags", filter=Q(run_tags__run__deleted_at=None))
-    return Tag.objects.annotate(run_count=living).filter(run_count__gt=0).order_by("name")
+    return (
+        Tag.objects.annotate(run_count=living)
+        .filter(run_count__gt=0)
+        .order_by("name")
+        .values_list("name", "run_count")
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -34,49 +34,40 @@ def reap(*, purge_after: timedelta = PURGE_AFTER, grace: timedelta = GENERATION_
         The number of chunks removed.
     """
     now = timezone.now()
-    removed = 0
     for run in Run.objects.filter(deleted_at__lt=now - purge_after, purged_at=None):
-        if _mark_purged(run, before=now - purge_after):
-            removed += _drop_rows(run.pk, Q())
-    replaced = (
-        RunSeries.objects.filter(
-            generation__lt=F("run__head__generation"), run__started_at__lt=now - grace
-        )
-        .values_list("run_id", "run__head__generation")
-        .distinct()
-    )
-    for run_id, generation in list(replaced):
-        removed += _drop_rows(run_id, Q(generation__lt=generation))
-    return removed
+        _mark_purged(run, before=now - purge_after)
+    # A writer's row is made by its first append and goes last: what was interrupted is found again.
+    replaced = Q(generation__lt=F("run__head__generation"), run__started_at__lt=now - grace)
+    purged = Q(generation=F("run__head__generation"), run__purged_at__isnull=False)
+    dead = Writer.objects.filter(replaced | purged).values_list("run_id", "generation").distinct()
+    return sum(_drop_rows(run_id, generation) for run_id, generation in list(dead))
 
 
 @transaction.atomic
-def _mark_purged(run: Run, *, before: object) -> bool:
-    """Past this there is no undo. False when the run was restored meanwhile."""
+def _mark_purged(run: Run, *, before: datetime) -> None:
+    """Past this there is no undo; nothing happens when the run was restored meanwhile."""
     lock_head(run)
     run.refresh_from_db()
-    if run.purged_at is not None or run.deleted_at is None:
-        return False
+    if run.purged_at is not None or run.deleted_at is None or run.deleted_at >= before:
+        return
     run.purged_at = timezone.now()
     run.save(update_fields=["purged_at"])
     RunTag.objects.filter(run=run).delete()
     Attribute.objects.filter(run=run).delete()
-    return True
 
 
-def _drop_rows(run_id: int, which: Q) -> int:
-    """Drop a run's rows; counts go last, so that an interrupted reaping is found again."""
-    removed = _drop_slices(Chunk, run_id, which)
-    for model in (ChunkSummary, Gap, Stream, Writer, RunSeries):
-        _drop_slices(model, run_id, which)
+def _drop_rows(run_id: int, generation: int) -> int:
+    """Drop one generation, never "all": the handle may be opened anew at any moment."""
+    removed = _drop_slices(Chunk, run_id, generation)
+    for model in (ChunkSummary, Gap, Stream, RunSeries, Writer):
+        _drop_slices(model, run_id, generation)
     return removed
 
 
-def _drop_slices(model: type[models.Model], run_id: int, which: Q) -> int:
+def _drop_slices(model: type[models.Model], run_id: int, generation: int) -> int:
+    rows = model._default_manager.filter(run_id=run_id, generation=generation)
     removed = 0
-    while keys := list(
-        model._default_manager.filter(which, run_id=run_id).values_list("pk", flat=True)[:SLICE]
-    ):
-        model._default_manager.filter(run_id=run_id, pk__in=keys).delete()
+    while keys := list(rows.values_list("pk", flat=True)[:SLICE]):
+        rows.filter(pk__in=keys).delete()
         removed += len(keys)
     return removed

@@ -16,6 +16,9 @@ from runs.ids import parse_hex128
 
 MAX_FRAMES = 1_000
 REASON_CHARS = 500
+MAX_CURSOR = 2**53 - 1
+# What check values are computed over: about a second of work for the server under the run's lock.
+MAX_EXPANDED_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -158,13 +161,49 @@ class AppendRequest:
     ops: list[dict[str, Any]] = field(default_factory=list)
 
 
+def bind(request: AppendRequest, known: Mapping[str, SeriesInfo]) -> list[BoundRows | BoundSkip]:
+    """Every part with its series, all values legal.
+
+    Raises:
+        Illegal, Malformed, TooLarge: of the first part that cannot be taken.
+    """
+    bound, expanded = [], 0
+    for part in request.parts:
+        if part.series not in known:
+            raise Illegal(
+                "unknown_series",
+                f"There is no series {part.series!r}; create it first (`streamvis create-series`, "
+                "or `ensure_series`). Nothing of this request was stored.",
+                series=part.series,
+                frame=part.index,
+            )
+        item = part.bind(known[part.series])
+        if isinstance(item, BoundRows):
+            expanded += sum(column.canonical_bytes() for column in item.columns)
+        if expanded > MAX_EXPANDED_BYTES:
+            raise _too_wide(item)
+        bound.append(item)
+    return bound
+
+
+def _too_wide(item: BoundRows | BoundSkip) -> TooLarge:
+    return TooLarge(
+        "too_large",
+        f"Frame {item.index}: the rows of this request are more than "
+        f"{MAX_EXPANDED_BYTES // 2**20} MiB when written out. Send fewer rows at once.",
+        series=item.series.name,
+        frame=item.index,
+        limit=MAX_EXPANDED_BYTES,
+    )
+
+
 def from_frames(body: bytes) -> AppendRequest:
     """Parse a message of frames (docs/formats/append.md).
 
     Raises:
         Malformed, TooLarge, Illegal: nothing of the request can be used.
     """
-    message = frames.read_message(body, kinds=("append", "rows", "skip"), max_frames=MAX_FRAMES + 1)
+    message = frames.read_message(body, kinds=("append", "rows", "skip"), max_frames=MAX_FRAMES)
     if not message or message[0].kind != "append":
         raise malformed(0, "the first frame of an append must be of kind append")
     parts: list[Part] = []
@@ -213,6 +252,8 @@ def _json_part(item: object, index: int) -> Part:
         raise malformed(index, "a frame must be an object")
     if isinstance(skip := item.get("skip"), dict):
         return _skip_part(skip, *_place(skip, index), index)
+    if unknown := set(item) - {"series", "first", "rows", "columns", "crc"}:
+        raise malformed(index, f"{min(unknown)!r:.60} is not a key of a frame")
     columns, crcs = item.get("columns"), item.get("crc")
     if not isinstance(columns, dict) or not isinstance(crcs, dict | None):
         raise malformed(index, "columns (and crc) must be objects of field: values")
@@ -226,7 +267,11 @@ def _place_json(item: Mapping[str, Any], index: int) -> tuple[str, int, int]:
 
 
 def _place(header: Mapping[str, Any], index: int) -> tuple[str, int]:
-    series = check_text(header.get("series"), what="series", max_bytes=1_000)
+    try:
+        series = check_text(header.get("series"), what="series", max_bytes=1_000)
+    except Illegal as fault:
+        fault.details["frame"] = index
+        raise
     return series, _count(header.get("first"), "first", index)
 
 
@@ -234,15 +279,25 @@ def _skip_part(header: Mapping[str, Any], series: str, first: int, index: int) -
     rows = _count(header.get("rows"), "rows", index)
     if rows == 0:
         raise malformed(index, "a skip needs rows of 1 or more")
+    if first + rows > MAX_CURSOR:
+        raise malformed(index, "a skip goes beyond row 2^53 − 1")
     reason = check_text(header.get("reason", ""), what="reason", max_bytes=4 * REASON_CHARS)
-    return SkipPart(series, index, first, rows, reason[:REASON_CHARS])
+    if len(reason) > REASON_CHARS:
+        raise Illegal(
+            "too_long",
+            f"reason has {len(reason):,} characters; at most {REASON_CHARS} are allowed.",
+            field="reason",
+            frame=index,
+            limit=REASON_CHARS,
+        )
+    return SkipPart(series, index, first, rows, reason)
 
 
 def _count(given: object, what: str, index: int) -> int:
     if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 20:
         given = int(given)
-    if not is_count(given):
-        raise malformed(index, f"{what} must be an integer of 0 or more, not {given!r:.60}")
+    if not is_count(given, MAX_CURSOR):
+        raise malformed(index, f"{what} must be an integer 0 … 2^53 − 1, not {given!r:.60}")
     return given
 
 

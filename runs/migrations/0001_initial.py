@@ -101,7 +101,7 @@ class Migration(migrations.Migration):
                 ('cursor', models.BigIntegerField()),
                 ('crc', models.BinaryField(default=b'')),
                 ('run', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='runs.run')),
-                ('series', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='catalog.series')),
+                ('series', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='catalog.series')),
             ],
         ),
         migrations.CreateModel(

@@ -72,6 +72,28 @@ def test_a_second_question_brings_only_what_is_new(alice: User, script: Script) 
 
 
 @pytest.mark.usefixtures("small_pages")
+def test_many_runs_of_all_sizes_come_one_after_the_other(alice: User) -> None:
+    make_series()
+    expected = {}
+    for size in (1, 9, 2, 2, 0, 5, 1, 1, 1, 12, 3):
+        run = Script(alice).open()
+        for start in range(0, size, 2):
+            steps = list(range(start, min(size, start + 2)))
+            run.write(step=steps, loss=[float(size)] * len(steps))
+        expected[run.run] = list(range(size))
+    answer = ask(alice)
+    runs = [run["run"] for run in answer["runs"]]
+    seen: dict[str, list[int]] = {run: [] for run in runs}
+    order = []
+    for page in answer["data"]:
+        assert page["first"] == len(seen[page["run"]])
+        seen[page["run"]] += page["columns"]["step"]
+        order.append(page["run"])
+    assert seen == {run: steps for run, steps in expected.items() if steps}
+    assert order == sorted(order, key=runs.index)
+
+
+@pytest.mark.usefixtures("small_pages")
 def test_how_rows_were_batched_never_shows(alice: User, script: Script) -> None:
     for size in (1, 3, 7, 2, 9):
         start = script.sent.get("training", 0)
@@ -329,10 +351,9 @@ def test_float32_and_constants_travel_as_they_are(alice: User, script: Script) -
     body = b"".join([*write_frame(opening), *write_frame(header, parts)])
     append(script.run, from_frames(body))
     dataset = take_snapshot(parse_query({"series": "training"}, user_name="alice"))
-    [piece] = dataset.pieces
-    [page] = dataset.pages(piece)
+    [[(piece, page)]] = dataset.batches()
+    assert page is not None
     assert [column.values.dtype.str for column in page.columns] == ["|u1", "<f4"]
     assert page.columns[0].const
-    frame = answers._next_frame(dataset, piece, iter([page]))
-    assert frame is not None
+    frame = b"".join(answers._rows_frame(dataset, piece, page))
     assert len(frame) < PREFIX.size + 800 + 4000 + 8

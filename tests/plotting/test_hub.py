@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from channels.layers import InMemoryChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.db import transaction
 
 from plotting import hub as hubs
 from plotting.hub import Coalesced, Hub, Subscriber
 from runs.live import RunChange, publish, run_changed
+from tests.services.redis import Redis
 
 SERIES, OTHER = "series-1", "series-2"
 
@@ -146,3 +148,27 @@ def test_only_what_was_committed_is_told() -> None:
     finally:
         run_changed.disconnect(listen)
     assert told == ["kept"]
+
+
+@pytest.mark.redis
+async def test_processes_tell_each_other_through_redis(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two hubs, as in two server processes; and a command, which has none running."""
+    monkeypatch.undo()
+    layer = RedisPubSubChannelLayer(hosts=[redis.url])
+    monkeypatch.setattr(hubs, "get_channel_layer", lambda: layer)
+    async with running() as one, running() as other:
+        here, there = Subscriber(None), Subscriber(None)
+        one.subscribers.add(here)
+        other.subscribers.add(there)
+        await asyncio.sleep(0.3)
+        one.note(RunChange("a", 1, {SERIES: 1}))
+        for subscriber in (here, there):
+            told = await asyncio.wait_for(subscriber.take(), 5)
+            assert told == [RunChange("a", 1, {SERIES: 1})]
+
+        await asyncio.to_thread(Hub().note, RunChange("b", 1, meta=2))
+        for subscriber in (here, there):
+            assert await asyncio.wait_for(subscriber.take(), 5) == [RunChange("b", 1, meta=2)]
+    await layer.flush()

@@ -15,7 +15,7 @@ import numpy as np
 
 from .arrays import Device, Shape, Snapshot, Text, problem
 from .frames import Array, Column, DataType, code_dtype
-from .values import SCALAR_RULES, mismatch, needs_look
+from .values import SCALAR_RULES, kind_of, mismatch, needs_look
 
 GROUP_ROWS = 1 << 16  # small entries are joined up to here
 ALONE_ROWS = 1 << 14  # a write from here on is a piece of its own: a constant stays one value
@@ -98,7 +98,7 @@ def _late_scalars(types: Mapping[str, DataType], block: Block) -> str | None:
     ):
         rule = SCALAR_RULES[types[name]].get(value_type)
         if rule is None:
-            return f"field {name!r}: {mismatch(value_type.__name__, types[name])}"
+            return f"field {name!r}: {mismatch(kind_of(value_type) or '', types[name])}"
         problems = (rule(row[place]) for row in block.values) if needs_look(rule) else ()
         found = next((each for each in problems if each), None)
         if found:

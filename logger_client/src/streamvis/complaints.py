@@ -36,6 +36,10 @@ class Complaints:
         self._failing = False
         self.last_error = None
 
+    def refused(self, message: str) -> None:
+        self.last_error = message
+        log.error("%s", message)
+
     def stopped(self, reason: str, run: str) -> None:
         self.last_error = f"run {run} takes no more: {reason}"
         log.error(

@@ -256,7 +256,7 @@ class Flusher:
             if error.status not in (400, 409, 422):
                 raise
             reason = f"{ensure.path} of {name!r} was refused: {error}"
-            self.complaints.failed(reason)
+            self.complaints.refused(reason)
             if ensure.path == "series/ensure":
                 with self.core_lock:
                     self.core.abandon(name, reason)

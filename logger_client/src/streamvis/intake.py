@@ -316,6 +316,4 @@ def _wrong_fields(spec: SeriesSpec, values: Mapping[str, Any]) -> str:
     parts = [f"missing {missing}"] if missing else []
     parts += [f"not of the series: {extra}"] if extra else []
     fields = ", ".join(spec.types)
-    return (
-        f"series {spec.name!r}: {'; '.join(parts)}. Pass all of its fields and no other: {fields}"
-    )
+    return f"series {spec.name!r}: {'; '.join(parts)}. Pass all its fields and no other: {fields}"

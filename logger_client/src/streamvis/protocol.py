@@ -52,13 +52,15 @@ class Core:
         self._final: dict[str, Any] | None = None
         self._streams: dict[str, Stream] = {}
         self._handles: dict[str, Handles] = {}
-        self._abandoned: dict[str, str] = {}
+        self._abandoned: dict[str, str] = {}  # series -> why
+        self._abandoned_rows: dict[str, int] = {}  # series -> rows that came, before and since
         self._settled_elsewhere = 0  # rows acknowledged in series that were given up later
         self._chunk_rows = min(chunk_rows, MAX_ROWS)
         self._most_bytes = self._limit_bytes = body_bytes
 
     def push(self, series: str, part: Piece | Lost) -> None:
         if series in self._abandoned:
+            self._abandoned_rows[series] += part.rows
             self._tell(series, part.rows, self._abandoned[series])
         elif isinstance(part, Lost):
             self._stream(series).lose(part.rows, part.reason)
@@ -84,6 +86,7 @@ class Core:
         """Give up a series that the server does not take at all, not even a skip."""
         stream = self._streams.pop(series, None)
         self._abandoned[series] = reason
+        self._abandoned_rows[series] = stream.end if stream else 0
         if stream is not None:
             self._settled_elsewhere += stream.stored
             self._tell(series, stream.held_rows, reason)
@@ -135,14 +138,13 @@ class Core:
     def settled(self, totals: Mapping[str, int], ops_end: int) -> bool:
         """Is everything up to these numbers of rows and operations acknowledged or given up?"""
         return self.ops_first >= ops_end and all(
-            series in self._abandoned or self._settled(series, total)
-            for series, total in totals.items()
+            self._settled(series, total) for series, total in totals.items()
         )
 
     def _settled(self, series: str, total: int) -> bool:
         stream = self._streams.get(series)
         if stream is None:
-            return total == 0
+            return self._abandoned_rows.get(series, 0) >= total
         return stream.first >= total or (stream.end >= total and self._done(series, stream))
 
     def _stream(self, series: str) -> Stream:

@@ -97,18 +97,18 @@ def kind_of(value_type: type) -> str | None:
     return "text" if value_type is str or value_type is np.str_ else None
 
 
-def mismatch(got: str, data_type: DataType) -> str:
+def mismatch(got: str, data_type: DataType, shown: str | None = None) -> str:
     """Why values of kind `got` do not fit a field of `data_type`, whatever they are."""
     advice = {
-        ("bool", "int"): "pass int(value)",
-        ("bool", "float"): "pass float(value)",
-        ("float", "int"): "pass int(value) or round(value), or use a float field",
-        ("int", "bool"): "pass bool(value)",
-        ("float", "bool"): "pass bool(value)",
+        ("bool", "int"): "log int(value), or use a bool field",
+        ("bool", "float"): "log float(value), or use a bool field",
+        ("float", "int"): "log int(value) or round(value), or use a float field",
+        ("int", "bool"): "log bool(value), or use an int field",
+        ("float", "bool"): "log bool(value), or use a float field",
     }.get((got, data_type))
-    if advice is None:
-        advice = "pass str(value)" if data_type == "text" else f"pass a {data_type}"
-    return f"got {got}; {advice}"
+    if advice is None and data_type == "text":
+        advice = f"log str(value), or use a field of type {got}"
+    return f"got {shown or got}; {advice or f'use a field of type {got}'}"
 
 
 def problem_of_array(array: Array, data_type: DataType) -> str | None:
@@ -121,7 +121,7 @@ def problem_of_array(array: Array, data_type: DataType) -> str | None:
             return problem_of_int(int(array.max()))
         return None
     if (kind, data_type) != ("int", "float"):
-        return mismatch(f"{kind} ({array.dtype})", data_type)
+        return mismatch(kind, data_type, f"an array of {array.dtype}")
     if array.dtype.itemsize < 8:
         return None
     return problem_of_widened_int(int(array.min())) or problem_of_widened_int(int(array.max()))
@@ -151,4 +151,4 @@ def problem_of_device(dtype: str, data_type: DataType) -> str | None:
         return "int64 may not be exact as a float; cast it to float64 (or int32)"
     if kind == data_type or (kind, data_type) == ("int", "float"):
         return None
-    return mismatch(f"a tensor of {dtype}", data_type)
+    return mismatch(kind, data_type, f"a tensor of {dtype}")

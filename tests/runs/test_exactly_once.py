@@ -1,0 +1,243 @@
+"""Any interleaving of openings, appends, skips, deletions equals a plain list of rows.
+
+The second half shows that the property bites: each mutant breaks one rule and must be caught.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from accounts.models import User
+from catalog.snapshot import SeriesInfo
+from runs import append, columns, lifecycle
+from runs.frames import Column
+from runs.models import RunHead
+from runs.ordering import OutOfOrder, Take
+from tests.runs.kit import make_series
+from tests.runs.schedule import Step, play
+
+pytestmark = pytest.mark.django_db
+
+which = st.integers(0, 2)
+small = st.integers(0, 12)
+step = st.one_of(
+    st.tuples(st.just("write"), which, which, small),
+    st.tuples(st.just("send"), which, which, small, small, st.integers(0, 3)),
+    st.tuples(st.just("send"), which, which, st.just(0), st.just(100), st.integers(0, 3)),
+    st.tuples(st.just("log"), which, which, small, st.integers(0, 3)),
+    st.tuples(st.just("log"), which, which, small, st.integers(0, 3)),
+    st.tuples(st.just("log"), which, which, small, st.integers(0, 3)),
+    st.tuples(st.just("send_both"), which),
+    st.tuples(st.just("skip"), which, which, st.integers(1, 4)),
+    st.tuples(st.just("tag"), which, st.integers(0, 3)),
+    st.tuples(st.just("open"), st.booleans()),
+    st.tuples(st.just("retry_open"), which),
+    st.tuples(st.just("join")),
+    st.tuples(st.just("delete")),
+    st.tuples(st.just("restore")),
+)
+schedules = st.lists(step, min_size=4, max_size=25)
+seeds = st.integers(0, 2**32)
+
+
+@pytest.fixture
+def series(db: None) -> list[SeriesInfo]:
+    return [make_series(), make_series("other", {"n": "int"})]
+
+
+def explore(
+    owner: User, series: list[SeriesInfo], examples: int, phases: tuple[Phase, ...]
+) -> None:
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        phases=phases,
+        database=None,
+        derandomize=True,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(seed=seeds, steps=schedules)
+    def holds(seed: int, steps: list[Step]) -> None:
+        play(owner, series, seed, steps)
+
+    holds()
+
+
+def test_any_schedule_ends_as_a_plain_list_of_rows_does(
+    alice: User, series: list[SeriesInfo]
+) -> None:
+    explore(alice, series, 150, (Phase.explicit, Phase.generate, Phase.shrink))
+
+
+def overlap_is_not_trimmed(*, cursor: int, first: int, count: int) -> Take:
+    if first > cursor:
+        raise OutOfOrder
+    known = count if first + count <= cursor else 0
+    return Take(known, max(cursor, first + count))
+
+
+def duplicates_are_stored(*, cursor: int, first: int, count: int) -> Take:
+    if first > cursor:
+        raise OutOfOrder
+    return Take(0, max(cursor, first + count))
+
+
+def gaps_are_taken(*, cursor: int, first: int, count: int) -> Take:
+    return Take(max(0, min(count, cursor - first)), max(cursor, first + count))
+
+
+def cursor_falls_back(*, cursor: int, first: int, count: int) -> Take:
+    if first > cursor:
+        raise OutOfOrder
+    return Take(min(count, cursor - first), first + count)
+
+
+def decides(how: Callable[..., Take]) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setattr(append, "decide", how)
+
+
+def any_generation_is_taken(patch: pytest.MonkeyPatch) -> None:
+    honest = append._Append.__init__
+
+    def careless(self: Any, run: Any, request: Any) -> None:
+        honest(self, run, replace(request, generation=RunHead.objects.get(run=run).generation))
+
+    patch.setattr(append._Append, "__init__", careless)
+
+
+def a_deleted_run_takes_rows(patch: pytest.MonkeyPatch) -> None:
+    honest = append.lock_head
+
+    def careless(run: Any) -> RunHead:
+        head = honest(run)
+        head.fenced = False
+        return head
+
+    patch.setattr(append, "lock_head", careless)
+
+
+def nonces_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lifecycle, "parse_hex128", lambda given, what: uuid.uuid4())
+
+
+def tags_survive_a_replacement(patch: pytest.MonkeyPatch) -> None:
+    honest = lifecycle._begin_generation
+
+    def careless(run: Any, head: RunHead) -> None:
+        kept = [link.tag for link in run.run_tags.all()]
+        honest(run, head)
+        run.tags.add(*kept)
+
+    patch.setattr(lifecycle, "_begin_generation", careless)
+
+
+def check_values_go_on_after_a_skip(patch: pytest.MonkeyPatch) -> None:
+    honest = append._Append._take_skip
+
+    def careless(self: Any, item: Any) -> None:
+        before = self._stream(item.series).crc
+        honest(self, item)
+        self._stream(item.series).crc = before
+
+    patch.setattr(append._Append, "_take_skip", careless)
+
+
+def check_values_begin_anew_in_each_append(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(append, "_unpack", lambda packed: ())
+
+
+def readers_do_not_trim_the_first_chunk(patch: pytest.MonkeyPatch) -> None:
+    honest = Column.rows_from
+    patch.setattr(
+        columns,
+        "_open_chunk",
+        _untrimmed(columns._open_chunk, lambda self, first, stop: honest(self, 0, stop - first)),
+    )
+
+
+def _untrimmed(opens: Callable[..., list[Column]], rows_from: Any) -> Callable[..., list[Column]]:
+    careless = type("Careless", (Column,), {"rows_from": rows_from})
+
+    def opened(*args: Any) -> list[Column]:
+        return [careless(**vars(column)) for column in opens(*args)]
+
+    return opened
+
+
+def operations_are_repeated(patch: pytest.MonkeyPatch) -> None:
+    """Each repeated operation is refused, as an operation that is not idempotent would be seen."""
+    honest = append.operations.apply
+    seen: set[tuple[Any, ...]] = set()
+
+    def counted(run: Any, writer: Any, op: Any, index: int) -> None:
+        key = (run.pk, writer.generation, writer.writer, str(op))
+        assert key not in seen, "an operation was applied twice"
+        seen.add(key)
+        honest(run, writer, op, index)
+
+    patch.setattr(append.operations, "apply", counted)
+    decides(duplicates_are_stored)(patch)
+
+
+def rows_of_two_writers_share_numbers(patch: pytest.MonkeyPatch) -> None:
+    honest = append._Append._load_counts
+
+    def careless(self: Any, series_ids: set[int]) -> None:
+        honest(self, series_ids)
+        for count in self.counts.values():
+            count.rows = max(0, count.rows - 1)
+
+    patch.setattr(append._Append, "_load_counts", careless)
+
+
+MUTANTS = [
+    decides(overlap_is_not_trimmed),
+    decides(duplicates_are_stored),
+    decides(gaps_are_taken),
+    decides(cursor_falls_back),
+    any_generation_is_taken,
+    a_deleted_run_takes_rows,
+    nonces_are_forgotten,
+    tags_survive_a_replacement,
+    check_values_go_on_after_a_skip,
+    check_values_begin_anew_in_each_append,
+    readers_do_not_trim_the_first_chunk,
+    operations_are_repeated,
+    rows_of_two_writers_share_numbers,
+]
+NAMES = [
+    "overlap is not trimmed",
+    "duplicates are stored",
+    "gaps are taken",
+    "cursor falls back",
+    "any generation is taken",
+    "a deleted run takes rows",
+    "nonces are forgotten",
+    "tags survive a replacement",
+    "check values go on after a skip",
+    "check values begin anew in each append",
+    "readers do not trim the first chunk",
+    "operations are repeated",
+    "rows of two writers share numbers",
+]
+
+
+@pytest.mark.parametrize("mutate", MUTANTS, ids=NAMES)
+def test_a_store_that_breaks_a_rule_is_caught(
+    alice: User,
+    series: list[SeriesInfo],
+    monkeypatch: pytest.MonkeyPatch,
+    mutate: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    mutate(monkeypatch)
+    with pytest.raises(Exception) as caught:
+        explore(alice, series, 100, (Phase.generate,))
+    assert "Hypothesis" not in type(caught.value).__module__
