@@ -22,6 +22,10 @@ export class FrameLoop {
     void this.make();
   }
 
+  get busy(): boolean {
+    return this.drawing;
+  }
+
   get kind(): string {
     return this.renderer?.kind ?? 'none';
   }
