@@ -194,6 +194,7 @@ export class Page {
     if (tags.status === 'fulfilled') this.tags = tags.value;
     if (found.status === 'fulfilled') {
       this.runs = found.value.runs;
+      this.painter.know(this.runs.map(({ handle }) => handle));
       this.runCount = found.value.count;
     }
   }
