@@ -205,17 +205,17 @@ def test_bodies_stay_below_the_limit_whatever_is_in_them(make_logger: Any, serve
     log.ensure_series("t", {"text": "text"})
     log.start()
     rng = np.random.default_rng(1)
-    log.write("s", step=np.arange(700_000), loss=rng.random(700_000))
+    log.write("s", step=np.arange(20_000), loss=rng.random(20_000))
     for n in range(24):
         log.write("t", text=f"{n:02d}" + "é" * 500_000)
     assert log.flush(60)
     sizes = [len(body) for _, path, _, body in server.requests if "/append" in path]
     assert max(sizes) <= 7 << 20
-    assert len(sizes) >= 6
+    assert len(sizes) >= 4
     for message in server.appends():
         assert len(message) <= 1000
         assert max((frame.rows for frame in message), default=0) <= 1000
-    assert server.column(log.run_handle, "s", "step") == list(range(700_000))
+    assert server.column(log.run_handle, "s", "step") == list(range(20_000))
     assert [text[:2] for text in server.column(log.run_handle, "t", "text")] == [
         f"{n:02d}" for n in range(24)
     ]
