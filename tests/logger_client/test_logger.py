@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -107,6 +108,38 @@ def test_stop_with_a_dead_server_ends_within_its_time_and_says_what_is_left(
     assert 0.2 < time.monotonic() - began < 2
     assert "1 rows of run" in caplog.text
     assert log.status.queued_rows == 1
+
+
+def test_stop_does_not_wait_for_a_server_that_refuses_the_token(
+    make_logger: Any, server: Any, caplog: Any
+) -> None:
+    log = make_logger(token="svt_one")
+    log.ensure_series("s", STEP)
+    log.start()
+    server.token = "svt_two"
+    log.write("s", step=1, loss=0.5)
+    began = time.monotonic()
+    log.stop()
+    assert time.monotonic() - began < 1
+    assert "not delivered" in caplog.text
+
+
+def test_a_signal_handler_may_write_while_the_program_writes(make_logger: Any, server: Any) -> None:
+    log = make_logger(flush_every=0.005)
+    log.ensure_series("s", STEP)
+    log.start()
+    before = signal.signal(signal.SIGALRM, lambda *_: log.write("s", step=-1, loss=0.0))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for step in range(20_000):
+            log.write("s", step=step, loss=0.5)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert log.flush(10)
+    steps = server.column(log.run_handle, "s", "step")
+    assert [step for step in steps if step >= 0] == list(range(20_000))
+    assert steps.count(-1) > 5
 
 
 def test_write_after_stop_is_an_error(make_logger: Any) -> None:

@@ -338,3 +338,5 @@ class Flusher:
         most = min(limit, FIRST_BACKOFF_SECS * 2 ** min(self._failures - 1, 10))
         jitter = random.uniform(0, most)  # noqa: S311 -- spreads retries, keeps no secret
         self._retry_at = monotonic() + (wait or 0.0) + jitter
+        if self._deadline is not None and wait and self._retry_at > self._deadline:
+            self._deadline = 0.0  # there will be no other attempt, so there is nothing to wait for

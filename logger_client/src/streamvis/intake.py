@@ -69,7 +69,7 @@ class Intake:
         self._copy = copy
         self._wake_rows = self._wake_at_rows = wake_rows
         self._wake_bytes = self._wake_at_bytes = wake_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may write, too
         self._changing = threading.Lock()
         self._room = sys.maxsize
         self._held: dict[str, Held] = {}

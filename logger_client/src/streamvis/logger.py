@@ -356,7 +356,9 @@ _alive: set[DataLogger] = set()  # kept alive until they are stopped, so that no
 def _stop_all() -> None:
     """At exit: deliver what the program left. An uncaught exception makes its runs failed."""
     died = not hasattr(sys, "ps1") and getattr(sys, "last_value", None) is not None
+    until = monotonic() + max((logger._drain_timeout for logger in _alive), default=0.0)
     for logger in list(_alive):
+        logger._drain_timeout = max(0.1, min(logger._drain_timeout, until - monotonic()))
         with contextlib.suppress(Exception):
             logger._stop("failed" if died else "finished")
 
