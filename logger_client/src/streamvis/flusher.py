@@ -235,7 +235,7 @@ class Flusher:
             self._failed(str(error), None)
         except ServerRefused as error:
             barred = error.status in (401, 403)
-            self._failed(str(error), NOT_ALLOWED_SECS if barred else error.retry_after)
+            self._failed(str(error), self._barred_secs() if barred else error.retry_after)
         return False
 
     def _prepare(self) -> bool:
@@ -308,11 +308,15 @@ class Flusher:
             self._worked()
         return verdict is Verdict.GO_ON
 
+    def _barred_secs(self) -> float | None:
+        """A long pause, unless a new token has been stored meanwhile: `serve` makes one."""
+        return None if self._transport.renew() else NOT_ALLOWED_SECS
+
     def _explain(self, answer: Answer) -> None:
         wait = answer.retry_after
         if answer.status in (401, 403):
             what = "the server does not accept the token (STREAMVIS_TOKEN)"
-            wait = NOT_ALLOWED_SECS
+            wait = self._barred_secs()
         elif answer.status in (408, 425, 429) or answer.status >= 500:
             what = f"the server answered {answer.status}"
         else:
