@@ -400,6 +400,42 @@ def test_without_a_token_ensure_says_so_at_once(make_logger: Any, server: Any) -
     make_logger(token="svt_right").ensure_field("x", "int")
 
 
+def test_a_busy_server_makes_ensure_wait_and_not_raise(make_logger: Any, server: Any) -> None:
+    server.fault_path, server.faults = "/ensure", [503]
+    server.fault_body = {"code": "busy", "message": "busy"}
+    log = make_logger()
+    log.ensure_series("s", STEP)
+    assert "s" not in server.series
+    log.write("s", step=1, loss=0.5)
+    assert log.flush(5)
+    assert server.column(log.run_handle, "s", "step") == [1]
+
+
+def test_what_someone_else_makes_later_is_found(make_logger: Any, server: Any) -> None:
+    log = make_logger().start()
+    for attempt in (
+        lambda: log.write("late", x=1),
+        lambda: log.set_run_attributes(later=1),
+    ):
+        with pytest.raises(WriteError):
+            attempt()
+    server.make_series("late", {"x": "int", "later": "int"})
+    for attempt in (
+        lambda: log.write("late", x=1, later=2),
+        lambda: log.set_run_attributes(later=1),
+    ):
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            try:
+                attempt()
+                break
+            except WriteError:
+                time.sleep(0.02)
+    assert log.flush(5)
+    assert server.rows(log.run_handle, "late") == [{"x": 1, "later": 2}]
+    assert len(server.ops(log.run_handle)) == 1
+
+
 def test_ensures_and_data_wait_for_a_server(make_logger: Any, server: Any) -> None:
     server.down()
     log = make_logger()

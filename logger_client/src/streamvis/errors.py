@@ -85,6 +85,11 @@ class ServerRefused(StreamvisError):
         hint = str(body.get("hint") or "") if said else _HINTS.get(status, "")
         super().__init__(f"{message.rstrip('.')}. {hint}".strip())
 
+    @property
+    def passing(self) -> bool:
+        """Busy, throttled or broken for now: the same request may be accepted later."""
+        return self.status in (408, 425, 429) or self.status >= 500
+
 
 class NotAuthenticated(ServerRefused):
     """401: no token, or one that is not valid."""

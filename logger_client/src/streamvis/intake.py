@@ -34,8 +34,8 @@ from .values import (
 
 ROW_BYTES = 64  # a tuple in a list, about
 VALUE_BYTES = 40  # a reference and a small Python object, about
-KNOWN_WORDS = 1 << 14  # texts that need no second look; forgotten all at once when there are more
-KNOWN_WORD_CHARS = 1 << 10
+KNOWN_WORDS = 1 << 12  # texts that need no second look; forgotten all at once when there are more
+KNOWN_WORD_CHARS = 1 << 8
 
 
 @dataclass(slots=True, eq=False)
