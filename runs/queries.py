@@ -134,4 +134,9 @@ def _ranked(items: dict[int, Any], counts: dict[int, int]) -> list[tuple[Any, in
 def tags_with_counts() -> QuerySet[Tag, tuple[str, int]]:
     """(name, number of living runs) of each tag that one bears."""
     living = Count("run_tags", filter=Q(run_tags__run__deleted_at=None))
-    return Tag.objects.annotate(run_count=living).filter(run_count__gt=0).order_by("name").values_list("name", "run_count")
+    return (
+        Tag.objects.annotate(run_count=living)
+        .filter(run_count__gt=0)
+        .order_by("name")
+        .values_list("name", "run_count")
+    )
