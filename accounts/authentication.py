@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
@@ -80,4 +80,4 @@ async def user_of_socket(scope: Mapping[str, Any]) -> User | None:
         user = get_user(request)
         return user if isinstance(user, User) and user.is_active else None
 
-    return await sync_to_async(look_up)()
+    return await database_sync_to_async(look_up)()

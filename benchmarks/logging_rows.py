@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,12 @@ from benchmarks.limits import Limits
 from benchmarks.report import REPETITIONS, Figure
 from streamvis import Client, DataLogger
 
+Columns = dict[str, NDArray[Any]]
 SERIES = "training"
 FIELDS = {"step": "int", "loss": "float"}
 ROW_BYTES = 16
 SCALARS = 100_000
 READABLE_TIMEOUT_S = 300
-_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,29 @@ def log_once(place: Place, write: Callable[[DataLogger, int], None], rows: int) 
         called = time.perf_counter()
         if not logger.flush(timeout=READABLE_TIMEOUT_S):
             raise TimeoutError(f"{rows} rows were not acknowledged: {logger.status}")
-        _wait_until_readable(place, logger.run_handle, rows)
-        return Logged(rows, called - started, time.perf_counter() - started)
+        columns = _wait_until_readable(place, logger.run_handle, rows)
+        logged = Logged(rows, called - started, time.perf_counter() - started)
+    _check(columns, rows)
+    return logged
 
 
-def _wait_until_readable(place: Place, run: str, rows: int) -> None:
+def _check(columns: Columns, rows: int) -> None:
+    """A figure counts only when what came back is what was written."""
+    step = np.arange(rows)
+    if not (np.array_equal(columns["step"], step) and np.array_equal(columns["loss"], step * 0.5)):
+        raise ValueError("What was read is not what was written.")
+
+
+def _wait_until_readable(place: Place, run: str, rows: int) -> Columns:
     client, deadline = place.client(), time.monotonic() + READABLE_TIMEOUT_S
-    while (found := len(_read(client, [run])["step"])) < rows:
+    while len((columns := _read(client, [run]))["step"]) < rows:
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{found} of {rows} rows can be read.")
+            raise TimeoutError(f"{len(columns['step'])} of {rows} rows can be read.")
         time.sleep(0.01)
+    return columns
 
 
-def _read(client: Client, runs: list[str]) -> dict[str, NDArray[np.generic]]:
+def _read(client: Client, runs: list[str]) -> Columns:
     columns = client.data({"handles": runs}, SERIES)
     return {name: columns[name] for name in FIELDS}
 

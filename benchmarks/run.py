@@ -70,13 +70,15 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="for a program to read")
     parser.add_argument("--only", action="append", choices=PARTS, help="may be given several times")
     arguments = parser.parse_args()
-    figures = []
-    with tempfile.TemporaryDirectory(prefix="streamvis-bench-") as folder:
-        _own_spool(folder)
-        for figure in measure(arguments.only or list(PARTS)):
-            figures.append(figure)
-            print(f"{figure.name}: {figure.median:,.4g} {figure.unit}", file=sys.stderr, flush=True)
-    print(as_json(figures) if arguments.json else as_table(figures))
+    figures: list[Figure] = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="streamvis-bench-") as folder:
+            _own_spool(folder)
+            for figure in measure(arguments.only or list(PARTS)):
+                figures.append(figure)
+                print(f"{figure.name}: {figure.median:,.4g} {figure.unit}", file=sys.stderr)
+    finally:  # what was measured before a failure is still worth reading
+        print(as_json(figures) if arguments.json else as_table(figures), flush=True)
     return 0
 
 

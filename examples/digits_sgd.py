@@ -89,7 +89,7 @@ def train(options: argparse.Namespace) -> None:
     order = rng.permutation(len(images))
     held_out, used = order[:360], order[360:]
     network = Network.random(rng, hidden=options.hidden)
-    pause_secs = 1 / options.steps_per_sec if options.steps_per_sec else 0.0
+    training, validation = (images[used], labels[used]), (images[held_out], labels[held_out])
 
     with DataLogger(flush_every=0.25) as log:
         for series in ("training", "validation"):
@@ -98,16 +98,31 @@ def train(options: argparse.Namespace) -> None:
         log.ensure_field("batch_size", "int", "images per gradient step")
         log.set_run_attributes(learning_rate=options.learning_rate, batch_size=options.batch_size)
         log.add_run_tags("digits")
-        for step, batch in zip(
-            range(options.steps), batches(rng, len(used), options.batch_size), strict=False
-        ):
-            chosen = used[batch]
-            loss, accuracy = network.descend(images[chosen], labels[chosen], options.learning_rate)
-            log.write("training", step=step, loss=loss, accuracy=accuracy)
-            if step % VALIDATION_EVERY_STEPS == 0:
-                loss, accuracy = network.evaluate(images[held_out], labels[held_out])
-                log.write("validation", step=step, loss=loss, accuracy=accuracy)
-            time.sleep(pause_secs)
+        try:
+            learn(network, options, rng, training, validation, log)
+        except KeyboardInterrupt:
+            print(f"Run {log.run_handle} was stopped early; what it logged stays.")
+
+
+def learn(
+    network: Network,
+    options: argparse.Namespace,
+    rng: np.random.Generator,
+    training: tuple[Array, Labels],
+    validation: tuple[Array, Labels],
+    log: DataLogger,
+) -> None:
+    """Descend step by step, at the asked pace, and log each."""
+    images, labels = training
+    pause_secs = 1 / options.steps_per_sec if options.steps_per_sec else 0.0
+    chosen = batches(rng, len(labels), options.batch_size)
+    for step, batch in zip(range(options.steps), chosen, strict=False):
+        loss, accuracy = network.descend(images[batch], labels[batch], options.learning_rate)
+        log.write("training", step=step, loss=loss, accuracy=accuracy)
+        if step % VALIDATION_EVERY_STEPS == 0:
+            loss, accuracy = network.evaluate(*validation)
+            log.write("validation", step=step, loss=loss, accuracy=accuracy)
+        time.sleep(pause_secs)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from catalog.models import Field
 from catalog.serializers import FieldSerializer
 from catalog.snapshot import FieldInfo
 from catalog.types import SAFE_INTEGER, dump_value
-from plotting.datasets import Dataset, Piece, RowsGone
+from plotting.datasets import Dataset, Piece
 from runs.columns import Page
 from runs.frames import Array, Column, lay_out, write_frame
 
@@ -24,18 +25,9 @@ async def stream_frames(dataset: Dataset) -> AsyncIterator[bytes]:
     """The message of docs/formats/columns.md, page by page; a slow reader holds no transaction."""
     yield _frame({"kind": "data", **_head(dataset)})
     cursor = dict(dataset.cursor)
-    for piece in dataset.pieces:
-        pages = dataset.pages(piece)
-        while True:
-            try:
-                data = await sync_to_async(_next_frame)(dataset, piece, pages)
-            except RowsGone:
-                cursor.pop(piece.run)
-                yield _frame({"kind": "reset", "run": piece.run})
-                break
-            if data is None:
-                break
-            yield data
+    batches = dataset.batches()
+    while (data := await sync_to_async(_next_frames)(dataset, batches, cursor)) is not None:
+        yield data
     yield _frame({"kind": "end", "cursor": cursor, "more": dataset.more})
 
 
@@ -45,7 +37,7 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
     Raises:
         TooLarge: more than a million values; nothing was read.
     """
-    rows = sum(piece.head.rows - piece.first for piece in dataset.pieces)
+    rows = sum(piece.span.head.rows - piece.span.first for piece in dataset.pieces)
     values = rows * len(dataset.query.positions)
     if values > MAX_JSON_VALUES:
         raise TooLarge(
@@ -54,14 +46,14 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
             "(Accept: application/vnd.streamvis.frames), fewer fields or runs, or max_rows.",
             limit=MAX_JSON_VALUES,
         )
-    cursor, data = dict(dataset.cursor), []
-    for piece in dataset.pieces:
-        try:
-            pages = list(dataset.pages(piece))
-        except RowsGone:
+    cursor = dict(dataset.cursor)
+    data: list[dict[str, Any]] = []
+    for piece, page in chain.from_iterable(dataset.batches()):
+        if page is None:
             cursor.pop(piece.run)
-            continue
-        data += [_page_as_json(dataset, piece, page) for page in pages]
+            data = [part for part in data if part["run"] != piece.run]
+        else:
+            data.append(_page_as_json(dataset, piece, page))
     return {**_head(dataset), "data": data, "cursor": cursor, "more": dataset.more}
 
 
@@ -92,26 +84,42 @@ def _describe_attribute(field: Field) -> dict[str, Any]:
     return shown
 
 
-def _next_frame(dataset: Dataset, piece: Piece, pages: Iterator[Page]) -> bytes | None:
-    page = next(pages, None)
-    if page is None:
+def _next_frames(
+    dataset: Dataset,
+    batches: Iterator[list[tuple[Piece, Page | None]]],
+    cursor: dict[str, tuple[int, int]],
+) -> bytes | None:
+    """The next batch as frames; a run that went away ends with a reset and leaves the cursor."""
+    batch = next(batches, None)
+    if batch is None:
         return None
+    frames: list[bytes | memoryview] = []
+    for piece, page in batch:
+        if page is None:
+            cursor.pop(piece.run)
+            frames += write_frame({"kind": "reset", "run": piece.run})
+        else:
+            frames += _rows_frame(dataset, piece, page)
+    return b"".join(frames)
+
+
+def _rows_frame(dataset: Dataset, piece: Piece, page: Page) -> Iterator[bytes]:
     entries, parts = lay_out(page.columns)
     for entry, field in zip(entries, dataset.query.fields, strict=True):
         entry["field"] = field.handle
     header = {
         "kind": "rows",
         "run": piece.run,
-        "generation": piece.head.generation,
+        "generation": piece.span.head.generation,
         "first": page.first,
         "rows": page.rows,
         "columns": entries,
     }
-    return _frame(header, parts)
+    return write_frame(header, parts)
 
 
-def _frame(header: dict[str, Any], parts: Any = ()) -> bytes:
-    return b"".join(write_frame(header, parts))
+def _frame(header: dict[str, Any]) -> bytes:
+    return b"".join(write_frame(header))
 
 
 def _page_as_json(dataset: Dataset, piece: Piece, page: Page) -> dict[str, Any]:
@@ -121,7 +129,7 @@ def _page_as_json(dataset: Dataset, piece: Piece, page: Page) -> dict[str, Any]:
     }
     return {
         "run": piece.run,
-        "generation": piece.head.generation,
+        "generation": piece.span.head.generation,
         "first": page.first,
         "columns": columns,
     }

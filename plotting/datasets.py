@@ -14,7 +14,7 @@ from catalog.errors import Illegal
 from catalog.models import Field
 from catalog.snapshot import FieldInfo, SeriesInfo, load_series
 from catalog.types import check_text
-from runs.columns import Head, Page, RowsGone, read_heads, read_pages
+from runs.columns import Head, Page, Span, read_heads, read_spans
 from runs.filters import MAX_HANDLES, RunFilter, parse_filter
 from runs.models import Run, RunHead
 from runs.queries import describe_basics
@@ -43,11 +43,10 @@ class DataQuery:
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows of one run that the answer brings: ``first … head.rows−1``."""
+    """Rows of one run that the answer brings."""
 
     run: str
-    head: Head
-    first: int
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -69,16 +68,11 @@ class Dataset:
     cursor: dict[str, tuple[int, int]]
     more: bool
 
-    def pages(self, piece: Piece) -> Iterator[Page]:
-        """The rows of one piece.
-
-        Raises:
-            RowsGone: the run was replaced or purged meanwhile.
-        """
-        return read_pages(piece.head, self.query.series, self.query.positions, piece.first)
-
-
-__all__ = ["KEYS", "DataQuery", "Dataset", "Piece", "RowsGone", "parse_query", "take_snapshot"]
+    def batches(self) -> Iterator[list[tuple[Piece, Page | None]]]:
+        """The rows of all pieces; None: the run was replaced or purged meanwhile."""
+        spans = [piece.span for piece in self.pieces]
+        for batch in read_spans(spans, self.query.series, self.query.positions):
+            yield [(self.pieces[index], page) for index, page in batch]
 
 
 def parse_query(body: Mapping[str, Any], *, user_name: str) -> DataQuery:
@@ -186,7 +180,8 @@ def _plan(
         first = held[1] if held and _continues(held, head) else 0
         stop = head.rows if left is None else min(head.rows, first + left)
         if stop > first:
-            pieces.append(Piece(handle, Head(head.run_id, head.generation, stop), first))
+            span = Span(Head(head.run_id, head.generation, stop), first)
+            pieces.append(Piece(handle, span))
         if left is not None:
             left -= stop - first
         more = more or stop < head.rows

@@ -7,7 +7,8 @@ to the same snapshot; a run that was replaced or deleted meanwhile shows as miss
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,14 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from catalog.snapshot import SeriesInfo
+from runs.blobs import Row, select_each
 from runs.frames import Column, concatenate, read_column
 from runs.models import Run
 
 PAGE_ROWS = 65_536
 PAGE_BYTES = 8 * 2**20
 _KEYS_AT_ONCE = 1_024
+_SPANS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,14 @@ class Page:
     first: int
     rows: int
     columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Rows ``first … head.rows−1`` of one run."""
+
+    head: Head
+    first: int
 
 
 class RowsGone(Exception):
@@ -66,61 +77,134 @@ def read_heads(runs: QuerySet[Run], series_id: int) -> dict[int, Head]:
 def read_pages(
     head: Head, series: SeriesInfo, positions: Sequence[int], first: int
 ) -> Iterator[Page]:
-    """Rows ``first … head.rows−1`` of the fields at these positions, in order, in pages.
-
-    A page has about 64k rows or 8 MiB, or is one chunk. Each is one short read.
+    """Rows ``first … head.rows−1`` of one run, in pages.
 
     Raises:
         RowsGone: rows that the head promises are missing.
     """
-    while first < head.rows:
-        page = _read_page(head, series, positions, first)
-        first += page.rows
-        yield page
+    for batch in read_spans([Span(head, first)], series, positions):
+        for _, page in batch:
+            if page is None:
+                raise RowsGone
+            yield page
 
 
-def _read_page(head: Head, series: SeriesInfo, positions: Sequence[int], first: int) -> Page:
-    key = [head.run_id, head.generation, series.id]
-    stop = _page_stop(key, first, head.rows)
-    rows = _select(
-        "SELECT first_row, rows, layout, data FROM runs_chunk WHERE run_id = %s "
-        "AND generation = %s AND series_id = %s AND first_row >= "
-        "(SELECT MAX(first_row) FROM runs_chunk WHERE run_id = %s AND generation = %s "
-        "AND series_id = %s AND first_row <= %s) AND first_row < %s ORDER BY first_row",
-        [*key, *key, first, stop],
-    )
+def read_spans(
+    spans: Sequence[Span], series: SeriesInfo, positions: Sequence[int]
+) -> Iterator[list[tuple[int, Page | None]]]:
+    """Rows of many runs, one run after the other, in batches of pages.
+
+    A batch has about 64k rows or 8 MiB, or is one chunk; it is read in two round trips, however
+    many runs it is of. Each page comes with the index of its span; `None` instead of a page: the
+    span's rows are no longer there, and no more of it will come.
+    """
+    left = deque((index, span) for index, span in enumerate(spans) if span.first < span.head.rows)
+    while left:
+        batch = _next_batch(left, series)
+        found = select_each(_CHUNKS, [plan.key(series) for plan in batch])
+        pages: list[tuple[int, Page | None]] = []
+        for plan, chunks in zip(batch, found, strict=True):
+            page = _merge(plan, chunks, series, positions)
+            pages.append((plan.index, page))
+            if page is None and left and left[0][0] == plan.index:
+                left.popleft()
+        yield pages
+
+
+_SIZES = (
+    "SELECT first_row, rows, length(data) FROM runs_chunk WHERE run_id = %s AND generation = %s "
+    "AND series_id = %s AND first_row >= COALESCE((SELECT MAX(first_row) FROM runs_chunk "
+    "WHERE run_id = %s AND generation = %s AND series_id = %s AND first_row <= %s), 0) "
+    "AND first_row < %s ORDER BY first_row LIMIT %s"
+)
+_CHUNKS = (
+    "SELECT first_row, rows, layout, data FROM runs_chunk WHERE run_id = %s AND generation = %s "
+    "AND series_id = %s AND first_row >= %s AND first_row < %s ORDER BY first_row"
+)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Chunks ``begin <= first_row < stop`` of a span are read next."""
+
+    index: int
+    span: Span
+    begin: int
+    stop: int
+
+    def key(self, series: SeriesInfo) -> list[int]:
+        head = self.span.head
+        return [head.run_id, head.generation, series.id, self.begin, self.stop]
+
+
+def _next_batch(left: deque[tuple[int, Span]], series: SeriesInfo) -> list[_Plan]:
+    """Take from the front of ``left`` what fits into one batch; a span's rest stays there."""
+    candidates = _candidates(left)
+    sizes = select_each(_SIZES, [_sizes_key(span, series) for _, span in candidates])
+    plans: list[_Plan] = []
+    rows = taken = 0
+    for (index, span), chunks in zip(candidates, sizes, strict=True):
+        stop, rows, taken = _fit(span, chunks, rows, taken, must=not plans)
+        if stop is not None:
+            plans.append(_Plan(index, span, chunks[0][0] if chunks else span.first, stop))
+        if stop is None or stop < span.head.rows:
+            if stop is not None:
+                left[0] = index, Span(span.head, stop)
+            break
+        left.popleft()
+    return plans
+
+
+def _candidates(left: Iterable[tuple[int, Span]]) -> list[tuple[int, Span]]:
+    """Spans at the front that may fit into one batch, by the rows they promise."""
+    chosen: list[tuple[int, Span]] = []
+    rows = 0
+    for index, span in left:
+        rows += span.head.rows - span.first
+        if chosen and (rows > PAGE_ROWS or len(chosen) == _SPANS_AT_ONCE):
+            break
+        chosen.append((index, span))
+    return chosen
+
+
+def _sizes_key(span: Span, series: SeriesInfo) -> list[int]:
+    key = [span.head.run_id, span.head.generation, series.id]
+    return [*key, *key, span.first, span.head.rows, _KEYS_AT_ONCE]
+
+
+def _fit(
+    span: Span, chunks: Sequence[Row], rows: int, taken: int, *, must: bool
+) -> tuple[int | None, int, int]:
+    """Where this span's part of the batch ends (None: nothing fits), and the batch's new size."""
+    for chunk_first, chunk_rows, chunk_bytes in chunks:
+        full = rows + chunk_rows > PAGE_ROWS or taken + chunk_bytes > PAGE_BYTES
+        if full and not must:
+            return (None if chunk_first <= span.first else int(chunk_first)), rows, taken
+        rows, taken, must = rows + chunk_rows, taken + chunk_bytes, False
+    if len(chunks) == _KEYS_AT_ONCE:
+        return int(chunks[-1][0] + chunks[-1][1]), rows, taken
+    return span.head.rows, rows, taken
+
+
+def _merge(
+    plan: _Plan, chunks: Sequence[Row], series: SeriesInfo, positions: Sequence[int]
+) -> Page | None:
+    """The plan's rows as one page; None when they are not all there."""
     pieces: list[list[Column]] = []
-    at = first
-    for chunk_first, chunk_rows, layout, data in rows:
+    first = at = plan.span.first
+    stop = min(plan.stop, plan.span.head.rows)
+    for chunk_first, chunk_rows, layout, data in chunks:
         if not chunk_first <= at < chunk_first + chunk_rows:
-            raise RowsGone
-        take = min(chunk_first + chunk_rows, head.rows) - at
+            return None
+        take = min(chunk_first + chunk_rows, stop) - at
         begin = at - chunk_first
         columns = _open_chunk(chunk_rows, layout, memoryview(data), series, positions)
         pieces.append([column.rows_from(begin, begin + take) for column in columns])
         at += take
-    if not pieces:
-        raise RowsGone
+    if at < stop:
+        return None
     merged = tuple(concatenate(list(same)) for same in zip(*pieces, strict=True))
     return Page(first, at - first, merged)
-
-
-def _page_stop(key: Sequence[int], first: int, limit: int) -> int:
-    """Where a page that begins at ``first`` ends: keys and sizes alone, no blobs."""
-    sizes = _select(
-        "SELECT first_row, rows, length(data) FROM runs_chunk WHERE run_id = %s "
-        "AND generation = %s AND series_id = %s AND first_row > %s AND first_row < %s "
-        "ORDER BY first_row LIMIT %s",
-        [*key, first, limit, _KEYS_AT_ONCE],
-    )
-    taken = 0
-    for chunk_first, chunk_rows, chunk_bytes in sizes:
-        taken += chunk_bytes
-        if chunk_first + chunk_rows - first > PAGE_ROWS or taken > PAGE_BYTES:
-            return int(chunk_first)
-    if len(sizes) == _KEYS_AT_ONCE:
-        return int(sizes[-1][0])
-    return limit
 
 
 def _open_chunk(
@@ -138,17 +222,3 @@ def _open_chunk(
         }
         columns.append(read_column(dict(entry), data, rows))
     return columns
-
-
-def _select(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Rows of a statement; on PostgreSQL in binary: as text, blobs are twice as long and slow."""
-    connection.ensure_connection()
-    if connection.vendor == "postgresql":
-        with (
-            connection.wrap_database_errors,
-            connection.connection.cursor(binary=True) as cursor,
-        ):
-            return list(cursor.execute(statement, parameters).fetchall())
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return list(cursor.fetchall())

@@ -6,6 +6,7 @@ docs/operating.md lists them; a test fails when one is missing there.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"] + [
 ]
 
 INSTALLED_APPS = [
+    # Gives `runserver` WebSockets; its Twisted would slow every other command's start.
+    *(["daphne"] if "runserver" in sys.argv else []),
     "accounts",
     "catalog",
     "runs",
@@ -165,11 +168,11 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
         "base-uri": [NONE],
         "form-action": [SELF],
-        "frame-ancestors": [SELF],
+        "frame-ancestors": [NONE],
     }
 }
 SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "SAMEORIGIN"
+X_FRAME_OPTIONS = "DENY"
 # Bodies are bounded while they arrive (streamvis_site/limits.py); Django's own bound would refuse
 # an append below our limit.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 2**20

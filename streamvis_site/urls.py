@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from streamvis_site import health
 
+icon = RedirectView.as_view(url="/static/accounts/favicon.svg", permanent=True)
+admin.site.site_header = admin.site.site_title = "Streamvis"
+admin.site.index_title = "Catalogue, runs and people"
+
 urlpatterns = [
+    path(
+        "favicon.ico", login_not_required(icon)
+    ),  # asked for by pages that name no icon: the admin
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("", include("accounts.urls")),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import pytest
 
@@ -16,8 +19,31 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 
+def pytest_configure() -> None:
+    """A terminated run unwinds like an interrupted one: fixtures stop what they started."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+XDG = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+
+
 class StartServer(Protocol):
     def __call__(self, *, database_url: str | None = None, **environment: str) -> Server: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test finds, or leaves anything in, the configuration and the spool of whom it runs as."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        for name in ("STREAMVIS_URL", "STREAMVIS_TOKEN", "STREAMVIS_SPOOL", *XDG):
+            patch.delenv(name, raising=False)
+        yield
 
 
 def _person(name: str) -> User:
@@ -96,3 +122,11 @@ def start_server() -> Iterator[StartServer]:
             )
 
         yield start
+
+
+@pytest.fixture
+def script_environment(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a script on the server's machine finds: the address, a token by HOME, an empty spool."""
+    monkeypatch.setenv("HOME", str(server.home))
+    monkeypatch.setenv("STREAMVIS_URL", server.url)
+    monkeypatch.setenv("STREAMVIS_SPOOL", str(tmp_path / "spool"))

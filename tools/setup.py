@@ -24,6 +24,8 @@ STAMPS = VENV / "stamps"
 CLIENT = ROOT / "logger_client"
 FRONTEND = ROOT / "frontend"
 BUNDLE = ROOT / "plotting" / "static" / "plotting" / "bundle"
+# What is installed for one of these is of no use to another: `cpython-311`.
+INTERPRETER = str(sys.implementation.cache_tag)
 # Nothing under these is an input of the bundle.
 NOT_SOURCES = {"node_modules", "dist", "test", "coverage"}
 
@@ -36,7 +38,7 @@ class Step:
     run: Callable[[], None]
 
     def digest(self) -> str:
-        digest = hashlib.sha256(sys.version.encode())
+        digest = hashlib.sha256(INTERPRETER.encode())
         for path in _files(self.inputs):
             content = path.read_bytes()
             digest.update(f"\n{path.relative_to(ROOT)} {len(content)}\n".encode() + content)
@@ -110,10 +112,9 @@ def make_venv() -> None:
 def _venv_is_usable() -> bool:
     if not PYTHON.exists():
         return False
-    asked = subprocess.run(
-        [PYTHON, "-c", "import pip, sys; print(sys.version)"], capture_output=True, text=True
-    )
-    return asked.returncode == 0 and asked.stdout.strip() == sys.version
+    ask = "import pip, sys; print(sys.implementation.cache_tag)"
+    asked = subprocess.run([PYTHON, "-c", ask], capture_output=True, text=True)
+    return asked.returncode == 0 and asked.stdout.strip() == INTERPRETER
 
 
 def build_bundle() -> None:

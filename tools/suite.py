@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tools.children import call, exit_on_sigterm
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
@@ -28,8 +28,10 @@ TYPED = (
     "plotting",
     "streamvis_site",
     "logger_client/src",
+    "examples",
     "tools",
     "benchmarks",
+    "tests/services",
 )
 APART = ("logger_client", "acceptance", "e2e", "faults", "perf")
 
@@ -57,7 +59,7 @@ def _unit() -> tuple[str, ...]:
 def _check() -> Iterator[Command]:
     yield Command(("ruff", "format", "--check", "."))
     yield Command(("ruff", "check", "."))
-    yield Command(("lint-imports",))
+    yield Command(("lint-imports", "--no-logo"))
     yield Command(("mypy", *TYPED))
     yield Command(
         (PY, "manage.py", "makemigrations", "--check", "--dry-run", "--settings=tests.settings")
@@ -88,14 +90,10 @@ PARTS: dict[str, list[Command]] = {
 
 def run_part(name: str, data: Path) -> None:
     for command in PARTS[name]:
-        print(f"$ {' '.join(command.words)}", flush=True)
-        if (
-            subprocess.run(
-                command.words, cwd=command.folder, env=_environment(command, data)
-            ).returncode
-            != 0
-        ):
-            raise PartFailed(" ".join(command.words))
+        words, environment = command.words, _environment(command, data)
+        print(f"$ {' '.join(words)}", flush=True)
+        if call(words, environment=environment, folder=command.folder) != 0:
+            raise PartFailed(" ".join(words))
 
 
 def _environment(command: Command, data: Path) -> dict[str, str]:
@@ -115,31 +113,50 @@ def _temporary_data() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    part: str
+    seconds: float
+    failed_command: str | None
+
+    def __str__(self) -> str:
+        if self.failed_command is None:
+            return f"{self.part:16} ok     {self.seconds:7.1f} s"
+        return f"{self.part:16} FAILED {self.seconds:7.1f} s  ({self.failed_command})"
+
+
+def run_parts(names: Sequence[str]) -> Iterator[Outcome]:
+    """Ends with the first part that fails."""
+    with _temporary_data() as data:
+        for name in names:
+            print(f"== {name}", flush=True)
+            started, failed_command = time.monotonic(), None
+            try:
+                run_part(name, data)
+            except PartFailed as failed:
+                failed_command = str(failed)
+            yield Outcome(name, time.monotonic() - started, failed_command)
+            if failed_command is not None:
+                return
+
+
 def main(names: Sequence[str]) -> int:
-    # A terminated run unwinds like a failed one, so that services are stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_on_sigterm()
     unknown = [name for name in names if name not in PARTS]
     if unknown:
         print(f"No part {', '.join(unknown)}. There are: {', '.join(PARTS)}.", file=sys.stderr)
         return 2
-    summary: list[str] = []
+    outcomes: list[Outcome] = []
     try:
-        with _temporary_data() as data:
-            for name in names or PARTS:
-                started = time.monotonic()
-                print(f"== {name}", flush=True)
-                try:
-                    run_part(name, data)
-                except PartFailed as failed:
-                    summary.append(
-                        f"{name:16} FAILED {time.monotonic() - started:7.1f} s  ({failed})"
-                    )
-                    return 1
-                summary.append(f"{name:16} ok     {time.monotonic() - started:7.1f} s")
+        for outcome in run_parts(names or list(PARTS)):
+            outcomes.append(outcome)  # one by one: an interrupted run has a summary too
     finally:
-        print("\n".join(["", *summary]), flush=True)
-    return 0
+        print("", *outcomes, sep="\n", flush=True)
+    return 1 if any(outcome.failed_command for outcome in outcomes) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

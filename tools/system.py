@@ -29,5 +29,9 @@ def _apt_update() -> None:
 def _apt_get(*arguments: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(
-        ["apt-get", "-qq", *arguments], check=True, env=environment, stdin=subprocess.DEVNULL
+        ["apt-get", "-qq", *arguments],
+        check=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )

@@ -6,22 +6,23 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 
 from tests.services.postgres import run_postgres
+from tools.children import call, exit_on_sigterm
 
 
 def main(command: list[str]) -> int:
     if not command:
         sys.exit(__doc__)
-    # A terminated run unwinds like a failed one: the server below is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_on_sigterm()
     with run_postgres() as postgres:
-        environment = {**os.environ, "STREAMVIS_TEST_DATABASE_URL": postgres.url()}
-        return subprocess.run(command, env=environment).returncode
+        url = {"STREAMVIS_TEST_DATABASE_URL": postgres.url()}
+        return call(command, environment={**os.environ, **url})
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -40,6 +40,10 @@ def database_url() -> None:
     return None
 
 
+@pytest.fixture(autouse=True)
+def as_a_script_of_the_servers_owner(script_environment: None) -> None: ...
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with run_chromium() as running:

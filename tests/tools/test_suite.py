@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 import sys
 
 import pytest
@@ -14,7 +13,7 @@ FAIL = Command((sys.executable, "-c", "raise SystemExit(3)"))
 
 def run(monkeypatch: pytest.MonkeyPatch, parts: dict[str, list[Command]], *names: str) -> int:
     monkeypatch.setattr(suite, "PARTS", parts)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(suite, "exit_on_sigterm", lambda: None)
     return suite.main(names)
 
 

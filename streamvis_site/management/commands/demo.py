@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 PLOT = "/plot/?series=training&x=step&y=loss&color=attr:learning_rate&tags=digits"
-RUNS = ((0.02, 32), (0.1, 32), (0.5, 32), (0.1, 128))  # learning rate, batch size
+RUNS = ((0.02, 32), (0.2, 32), (0.35, 128), (0.5, 32))  # learning rate, batch size
 STEPS, STEPS_PER_SEC = 4_000, 20
 START_TIMEOUT_SECS = 60.0
 END_TIMEOUT_SECS = 30.0

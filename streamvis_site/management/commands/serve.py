@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
 from argparse import ArgumentParser
@@ -106,6 +107,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 def run_server(listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; appends in flight finish first."""
+    # uvicorn raises the signal that ended it once more when it is done: that is our normal end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end_normally)
     ended = threading.Event()
     reaper = threading.Thread(target=_reap_until, args=(ended,), name="streamvis-reaper")
     reaper.start()
@@ -123,6 +127,10 @@ def run_server(listener: socket.socket) -> None:
     finally:
         ended.set()
         reaper.join()
+
+
+def _end_normally(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def _reap_until(ended: threading.Event) -> None:

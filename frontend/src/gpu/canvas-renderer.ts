@@ -1,0 +1,180 @@
+/** Draws the same parts with Canvas2D, where there is no WebGPU. */
+
+import { clipSegment } from '../model/clip';
+import { css, mix, type Rgb } from '../model/colour';
+import { LINE_WIDTH_PX, POINT_RADIUS_PX, type DrawItem, type Picture, type Pixels, type Renderer } from '../model/renderer';
+import { BREAK_ABOVE, placement, visibleRecords, type Placement } from '../model/scene';
+
+type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
+
+/** Paths beyond this lose precision in the rasteriser: cut them before. */
+const FAR_PX = 16_000;
+
+export class CanvasRenderer implements Renderer {
+  readonly kind = 'canvas';
+
+  constructor(private readonly canvas: HTMLCanvasElement) {}
+
+  draw(picture: Picture): Promise<void> {
+    const { width, height } = picture.view;
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
+    }
+    // Rasterised by the CPU: without a GPU, or with a poor one, that is several times faster.
+    const context = this.canvas.getContext('2d', { willReadFrequently: true })!;
+    context.clearRect(0, 0, width, height);
+    paint(context, picture);
+    return Promise.resolve();
+  }
+
+  readPixels(picture: Picture): Promise<Pixels> {
+    const { width, height } = picture.view;
+    const context = new OffscreenCanvas(width, height).getContext('2d')!;
+    context.fillStyle = css(picture.ground);
+    context.fillRect(0, 0, width, height);
+    paint(context, picture);
+    return Promise.resolve({ width, height, data: new Uint8ClampedArray(context.getImageData(0, 0, width, height).data) });
+  }
+
+  destroy(): void {
+    this.canvas.width = 0;
+  }
+}
+
+function paint(context: Context, picture: Picture): void {
+  context.lineWidth = LINE_WIDTH_PX * picture.ratio;
+  context.lineJoin = 'bevel';
+  context.lineCap = 'butt';
+  for (const item of picture.items) {
+    const at = placement(item.part.frame, picture.view);
+    const [from, to] = visibleRecords(item.part, at, picture.view.width, 8);
+    if (to <= from) continue;
+    if (item.part.kind === 'columns') new Strokes(context, item, picture).columns(at, from, to);
+    else if (picture.mark === 'line') new Strokes(context, item, picture).rows(at, from, to);
+    else discs(context, item, picture, at, from, to);
+  }
+}
+
+function colourAt(item: DrawItem, picture: Picture, value: number): Rgb {
+  let rgb = item.colour;
+  if (item.ramp) {
+    const index = 4 * Math.min(255, Math.round(Math.max(0, value * item.ramp.scale + item.ramp.offset)));
+    rgb = [picture.table[index]!, picture.table[index + 1]!, picture.table[index + 2]!];
+  }
+  return mix(rgb, picture.ground, item.fade);
+}
+
+/** One path for as long as the colour stays the same. */
+class Strokes {
+  private shown = NaN;
+  /** Where the pen is; a segment from there needs no new start. */
+  private penX = NaN;
+  private penY = NaN;
+
+  constructor(
+    private readonly context: Context,
+    private readonly item: DrawItem,
+    private readonly picture: Picture,
+  ) {}
+
+  rows(at: Placement, from: number, to: number): void {
+    const { data } = this.item.part;
+    this.begin(data[3 * from + 2]!);
+    let [px, py, alone] = [0, BREAK_ABOVE, true];
+    for (let i = from; i < to; i += 1) {
+      const y = data[3 * i + 1]!;
+      if (y > BREAK_ABOVE) {
+        if (alone && py < BREAK_ABOVE) this.dot(px, py);
+        py = BREAK_ABOVE;
+        continue;
+      }
+      const x1 = at.ox + data[3 * i]! * at.sx;
+      const y1 = at.oy + y * at.sy;
+      const joined = py < BREAK_ABOVE;
+      if (this.item.ramp) this.colour(data[3 * i + 2]!);
+      if (joined) this.segment(px, py, x1, y1);
+      alone = !joined;
+      [px, py] = [x1, y1];
+    }
+    if (alone && py < BREAK_ABOVE && from === 0) this.dot(px, py);
+    this.context.stroke();
+  }
+
+  columns(at: Placement, from: number, to: number): void {
+    const { data } = this.item.part;
+    const y = (o: number): number => at.oy + data[o]! * at.sy;
+    this.begin(data[8 * from + 5]!);
+    for (let i = from; i < to; i += 1) {
+      const o = 8 * i;
+      const x = at.ox + data[o]! * at.sx;
+      if (this.item.ramp) this.colour(data[o + 5]!);
+      if (i > from && data[o + 6]! > 0.5) this.segment(at.ox + data[o - 8]! * at.sx, y(o - 4), x, y(o + 1));
+      if (data[o + 2] === data[o + 3] && data[o + 6]! > 0.5) continue;
+      // first, least and greatest in the order that needs the least ink, then last
+      const [near, far] = Math.abs(data[o + 1]! - data[o + 2]!) < Math.abs(data[o + 1]! - data[o + 3]!) ? [2, 3] : [3, 2];
+      this.segment(x, y(o + 1), x, y(o + near));
+      this.segment(x, y(o + near), x, y(o + far));
+      this.segment(x, y(o + far), x, y(o + 4));
+    }
+    this.context.stroke();
+  }
+
+  private begin(value: number): void {
+    this.shown = value;
+    this.penX = NaN;
+    this.context.beginPath();
+    this.context.strokeStyle = css(colourAt(this.item, this.picture, value));
+  }
+
+  private colour(value: number): void {
+    if (value === this.shown) return;
+    this.context.stroke();
+    this.begin(value);
+  }
+
+  private segment(ax: number, ay: number, bx: number, by: number): void {
+    const far = Math.max(Math.abs(ax), Math.abs(ay), Math.abs(bx), Math.abs(by)) > FAR_PX;
+    const t = far ? clipSegment(ax, ay, bx, by, -FAR_PX, -FAR_PX, FAR_PX, FAR_PX) : [0, 1];
+    if (!t) return;
+    if (ax !== this.penX || ay !== this.penY) this.context.moveTo(ax + t[0]! * (bx - ax), ay + t[0]! * (by - ay));
+    this.context.lineTo(ax + t[1]! * (bx - ax), ay + t[1]! * (by - ay));
+    this.penX = t[1] === 1 ? bx : NaN;
+    this.penY = by;
+  }
+
+  private dot(x: number, y: number): void {
+    const radius = this.context.lineWidth;
+    this.context.moveTo(x + radius / 2, y);
+    this.context.arc(x, y, radius / 2, 0, 2 * Math.PI);
+  }
+}
+
+/** Beyond this many, squares: a path of arcs costs thirty times as much. */
+const MOST_ARCS = 20_000;
+
+function discs(context: Context, item: DrawItem, picture: Picture, at: Placement, from: number, to: number): void {
+  const { data } = item.part;
+  const radius = POINT_RADIUS_PX * picture.ratio;
+  const square = to - from > MOST_ARCS;
+  let shown = NaN;
+  context.beginPath();
+  context.fillStyle = css(colourAt(item, picture, 0));
+  for (let i = from; i < to; i += 1) {
+    if (data[3 * i + 1]! > BREAK_ABOVE) continue;
+    const x = at.ox + data[3 * i]! * at.sx;
+    const y = at.oy + data[3 * i + 1]! * at.sy;
+    if (!(y > -radius && y < picture.view.height + radius)) continue;
+    if (item.ramp && data[3 * i + 2] !== shown) {
+      context.fill();
+      context.beginPath();
+      context.fillStyle = css(colourAt(item, picture, (shown = data[3 * i + 2]!)));
+    }
+    if (square) context.rect(x - radius * 0.9, y - radius * 0.9, radius * 1.8, radius * 1.8);
+    else {
+      context.moveTo(x + radius, y);
+      context.arc(x, y, radius, 0, 2 * Math.PI);
+    }
+  }
+  context.fill();
+}

@@ -1,0 +1,7 @@
+import type { PlotElement } from './view/plot-element';
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'streamvis-plot': PlotElement;
+  }
+}

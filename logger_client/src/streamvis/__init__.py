@@ -1,0 +1,53 @@
+"""Log typed data from running programs, exactly once, and read it back.
+
+`DataLogger` writes, `Client` reads; every exception is a `StreamvisError` (see `errors`).
+"""
+
+from __future__ import annotations
+
+from .client import Client
+from .columns import Columns, Run
+from .errors import (
+    Conflict,
+    FrameError,
+    Illegal,
+    IllegalValue,
+    LoggerStateError,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    ServerRefused,
+    ShapeMismatch,
+    StreamvisError,
+    TruncatedAnswer,
+    UnknownSeries,
+    Unreachable,
+    WriteError,
+    WrongFields,
+)
+from .logger import DataLogger
+from .status import Status
+
+__all__ = [
+    "Client",
+    "Columns",
+    "Conflict",
+    "DataLogger",
+    "FrameError",
+    "Illegal",
+    "IllegalValue",
+    "LoggerStateError",
+    "NotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "Run",
+    "ServerRefused",
+    "ShapeMismatch",
+    "Status",
+    "StreamvisError",
+    "TruncatedAnswer",
+    "UnknownSeries",
+    "Unreachable",
+    "WriteError",
+    "WrongFields",
+]
