@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -123,6 +125,28 @@ def test_a_login_link_logs_in_once(alice: User) -> None:
     assert second.get(path).status_code == 410
     assert second.get(API).status_code == 401
     assert not LoginLink.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_use_a_login_link_at_once_one_is_logged_in(alice: User) -> None:
+    secret = credentials.issue_login_link(alice)
+    barrier = threading.Barrier(6)
+    found: list[User | None] = []
+
+    def use() -> None:
+        barrier.wait()
+        try:
+            found.append(credentials.use_login_link(secret))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=use) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 6
+    assert [user for user in found if user] == [alice]
 
 
 def test_opening_a_login_link_again_in_the_same_browser_leaves_others_unused(alice: User) -> None:

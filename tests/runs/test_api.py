@@ -18,7 +18,7 @@ from psycopg_pool import PoolTimeout
 from accounts.models import User
 from catalog import definitions
 from catalog.snapshot import SeriesInfo
-from runs import append, lifecycle
+from runs import append, lifecycle, queries
 from runs.models import Run
 from tests.catalog.kit import Api, refused
 from tests.runs.kit import MEDIA_TYPE, Writer, make_series, rows_of
@@ -91,6 +91,17 @@ def test_searching_asks_equally_often_whatever_it_finds(
     make(30)
     with django_assert_max_num_queries(len(few)):
         assert len(search(api)["results"]) == 32
+
+
+def test_many_runs_are_described_in_batches_as_few_are(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [lifecycle.create_run(alice).run for _ in range(5)]
+    for number, run in enumerate(runs):
+        lifecycle.add_tags(run, [f"tag {number}"])
+    whole = queries.describe_runs(runs)
+    monkeypatch.setattr(queries, "RUNS_AT_ONCE", 2)
+    assert queries.describe_runs(runs) == whole
 
 
 @pytest.mark.parametrize(
