@@ -79,7 +79,7 @@ class SeriesAdmin(DomainAdmin):
 
     @admin.display(description="fields")
     def field_names(self, series: Series) -> str:
-        return ", ".join(member.field.name for member in series.members.all())
+        return ", ".join(field.name for field in series.all_fields)
 
     def domain_save(self, instance: Series, form: Any, *, change: bool) -> None:
         if change:

@@ -67,6 +67,44 @@ def test_a_tag_is_stripped_and_added_once(api: Api, run: str) -> None:
     assert api.delete(path, {"tags": ["a"]}).json() == {"removed": 0}
 
 
+def test_many_runs_are_tagged_and_untagged_by_a_filter(
+    api: Api, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "RUNS_PER_TRANSACTION", 2)
+    runs = [lifecycle.create_run(alice).run for _ in range(5)]
+    for run in runs[:4]:
+        lifecycle.add_tags(run, ["old", "of mine"])
+    full = [f"{number:03}" for number in range(254)]
+    lifecycle.add_tags(runs[3], full)
+    run_filter = {"tags": {"any": ["of mine"]}, "with_rows": None}
+    body = {"filter": run_filter, "add": ["new", "newer", " new "], "remove": ["old", "absent"]}
+    answer = api.post("runs/tags/", body).json()
+    assert (answer["runs"], answer["added"], answer["removed"]) == (4, 6, 3)
+    [refusal] = answer["refused"]
+    assert refusal["run"] == str(runs[3].handle)
+    assert "256 tags" in refusal["message"]
+    assert "old" in api.get(f"runs/{runs[3].handle}/").json()["tags"]
+    assert api.get(f"runs/{runs[0].handle}/").json()["tags"] == ["new", "newer", "of mine"]
+    assert api.get(f"runs/{runs[4].handle}/").json()["tags"] == []
+    again = api.post("runs/tags/", body).json()
+    assert (again["added"], again["removed"]) == (0, 0)
+
+
+def test_tagging_many_runs_is_refused_before_anything_changes(
+    api: Api, run: str, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle.create_run(alice)
+    everything: dict[str, Any] = {"filter": {"with_rows": None}}
+    before = store()
+    refused(api.post("runs/tags/", everything | {"add": ["a", " "]}), 422, "illegal_value")
+    refused(api.post("runs/tags/", everything | {"remove": "a"}), 422, "wrong_type")
+    refused(api.post("runs/tags/", {"add": ["a"]}), 422, "missing_key", "'filter'")
+    refused(api.post("runs/tags/", {"filter": {"x": 1}, "add": ["a"]}), 422, "illegal_filter")
+    monkeypatch.setattr(lifecycle, "RUNS_PER_REQUEST", 1)
+    refused(api.post("runs/tags/", everything | {"add": ["a"]}), 413, "too_many", "narrow")
+    assert store() == before
+
+
 def test_attributes_of_every_type_come_back_as_they_were_set(api: Api, run: str) -> None:
     values = {"i": "9223372036854775807", "f": "NaN", "g": -0.0, "t": "", "b": False}
     for name, kind in zip("ifgtb", ("int", "float", "float", "text", "bool"), strict=True):
