@@ -38,8 +38,13 @@ test('names and handles bind alike, attributes by their prefix', () => {
 test('a wrong type or an unknown name is told in words', () => {
   const wrong = bind({ ...emptyDocument(), y: { kind: 'field', name: 'note' } }, series, attributes);
   expect(wrong).toEqual({ problem: 'y needs an int or a float; “note” is text.' });
-  expect(bind({ ...emptyDocument(), color: { kind: 'attr', name: 'gone' } }, series, attributes)).toHaveProperty('problem');
+  expect(bind({ ...emptyDocument(), x: { kind: 'attr', name: 'gone' } }, series, attributes)).toHaveProperty('problem');
   expect(bind(emptyDocument(), { ...series, fields: [field('a', 'text')] }, [])).toHaveProperty('problem');
+});
+
+test('a colour that is not there yet is done without, and said', () => {
+  const binding = bind({ ...emptyDocument(), color: { kind: 'attr', name: 'later' } }, series, attributes);
+  expect(binding).toMatchObject({ bound: { color: null }, warning: 'coloured by run: no run has later' });
 });
 
 test('the first series with rows is shown when none is asked for', () => {

@@ -52,7 +52,7 @@ describe('golden frames', () => {
         head.columns.forEach((column, k) => {
           const words = new Words();
           const values = readColumn(column, head.rows, body, words);
-          expect(Array.from(values, (value) => shown(value, expected.columns![k]!, words))).toEqual(expected.columns![k]!.values);
+          expect(Array.from(values as ArrayLike<number | bigint>, (value) => shown(value, expected.columns![k]!, words))).toEqual(expected.columns![k]!.values);
         });
       });
     }

@@ -7,7 +7,9 @@ each: "drop" (stored, then the connection is cut), "cut" (cut before), "html" (a
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import time
 import uuid
@@ -43,6 +45,7 @@ class FakeServer:
         self.data_cuts: list[int] = []  # end the next answers of data/ after so many bytes
         self.data_reset: str | None = None  # tell this run's reset once
         self.lock = threading.Lock()
+        self.connections: set[socket.socket] = set()
         self._http: ThreadingHTTPServer | None = None
         self.port = 0
         self.up()
@@ -59,6 +62,9 @@ class FakeServer:
             self._http.shutdown()
             self._http.server_close()
             self._http = None
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self) -> str:
@@ -194,7 +200,7 @@ class FakeServer:
                 core.gone = False
                 return 200, self.run_entry(handle)
             case ("POST", "tags"):
-                new = [tag for tag in body["tags"] if tag not in tags]
+                new = [tag for tag in body["tags"] if tag not in self.run_entry(handle)["tags"]]
                 tags.extend(new)
                 return 200, {"added": len(new)}
             case ("DELETE", "tags"):
@@ -323,6 +329,15 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16  # head and body in one packet, or each answer waits for an ACK
     world: FakeServer
+
+    def setup(self) -> None:
+        super().setup()
+        self.world.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.world.connections.discard(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -107,6 +108,38 @@ def test_stop_with_a_dead_server_ends_within_its_time_and_says_what_is_left(
     assert 0.2 < time.monotonic() - began < 2
     assert "1 rows of run" in caplog.text
     assert log.status.queued_rows == 1
+
+
+def test_stop_does_not_wait_for_a_server_that_refuses_the_token(
+    make_logger: Any, server: Any, caplog: Any
+) -> None:
+    log = make_logger(token="svt_one")
+    log.ensure_series("s", STEP)
+    log.start()
+    server.token = "svt_two"
+    log.write("s", step=1, loss=0.5)
+    began = time.monotonic()
+    log.stop()
+    assert time.monotonic() - began < 1
+    assert "not delivered" in caplog.text
+
+
+def test_a_signal_handler_may_write_while_the_program_writes(make_logger: Any, server: Any) -> None:
+    log = make_logger(flush_every=0.005)
+    log.ensure_series("s", STEP)
+    log.start()
+    before = signal.signal(signal.SIGALRM, lambda *_: log.write("s", step=-1, loss=0.0))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for step in range(20_000):
+            log.write("s", step=step, loss=0.5)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert log.flush(10)
+    steps = server.column(log.run_handle, "s", "step")
+    assert [step for step in steps if step >= 0] == list(range(20_000))
+    assert steps.count(-1) > 5
 
 
 def test_write_after_stop_is_an_error(make_logger: Any) -> None:
@@ -365,6 +398,42 @@ def test_without_a_token_ensure_says_so_at_once(make_logger: Any, server: Any) -
     with pytest.raises(NotAuthenticated):
         make_logger().ensure_field("x", "int")
     make_logger(token="svt_right").ensure_field("x", "int")
+
+
+def test_a_busy_server_makes_ensure_wait_and_not_raise(make_logger: Any, server: Any) -> None:
+    server.fault_path, server.faults = "/ensure", [503]
+    server.fault_body = {"code": "busy", "message": "busy"}
+    log = make_logger()
+    log.ensure_series("s", STEP)
+    assert "s" not in server.series
+    log.write("s", step=1, loss=0.5)
+    assert log.flush(5)
+    assert server.column(log.run_handle, "s", "step") == [1]
+
+
+def test_what_someone_else_makes_later_is_found(make_logger: Any, server: Any) -> None:
+    log = make_logger().start()
+    for attempt in (
+        lambda: log.write("late", x=1),
+        lambda: log.set_run_attributes(later=1),
+    ):
+        with pytest.raises(WriteError):
+            attempt()
+    server.make_series("late", {"x": "int", "later": "int"})
+    for attempt in (
+        lambda: log.write("late", x=1, later=2),
+        lambda: log.set_run_attributes(later=1),
+    ):
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            try:
+                attempt()
+                break
+            except WriteError:
+                time.sleep(0.02)
+    assert log.flush(5)
+    assert server.rows(log.run_handle, "late") == [{"x": 1, "later": 2}]
+    assert len(server.ops(log.run_handle)) == 1
 
 
 def test_ensures_and_data_wait_for_a_server(make_logger: Any, server: Any) -> None:

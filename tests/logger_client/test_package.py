@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import streamvis
-from streamvis import config, errors
+from streamvis import cli, config, errors
 from tests.logger_client.fake_server import FakeServer
 
 
@@ -26,6 +27,16 @@ def test_every_exception_is_exported_and_drawn_in_the_tree() -> None:
     for name in ours:
         assert name in streamvis.__all__
         assert name in (errors.__doc__ or "")
+
+
+def test_the_users_page_names_every_method_option_and_command() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "logging.md").read_text(encoding="utf-8")
+    classes = (streamvis.DataLogger, streamvis.Client)
+    names = [name for each in classes for name in vars(each) if not name.startswith("_")]
+    names += list(inspect.signature(streamvis.DataLogger).parameters)
+    names = [name for name in names if name != "close"]
+    names += [*cli.main.commands, "STREAMVIS_URL", "STREAMVIS_TOKEN"]
+    assert [name for name in names if name not in page] == []
 
 
 def test_using_the_client_imports_neither_torch_nor_jax_nor_pandas(server: FakeServer) -> None:

@@ -18,7 +18,8 @@ export interface Bound {
   color: BoundColumn | null;
 }
 
-export type Binding = { bound: Bound } | { problem: string };
+/** `warning`: what was asked for and is not there (yet); the plot does without. */
+export type Binding = { bound: Bound; warning: string } | { problem: string };
 
 const ORDERING = /^(step|iteration|iter|epoch|time|timestamp|t)$/i;
 
@@ -61,26 +62,28 @@ function axis(source: Source | null, standard: Field | undefined, series: Series
   return column(source.kind, field);
 }
 
-function colour(source: ColourSource, series: Series, attributes: Field[]): BoundColumn | null {
-  if (source.kind === 'run') return null;
+function colour(source: ColourSource, series: Series, attributes: Field[]): { color: BoundColumn | null; warning: string } {
+  if (source.kind === 'run') return { color: null, warning: '' };
   const field = find(source, series, attributes);
-  const what = source.kind === 'attr' ? 'attribute' : 'field';
-  if (!field) throw new Unbound(`There is no ${what} “${source.name}” for the colour. Choose another.`);
-  return column(source.kind, field);
+  if (field) return { color: column(source.kind, field), warning: '' };
+  const missing = source.kind === 'attr' ? `no run has ${source.name}` : `there is no field ${source.name}`;
+  return { color: null, warning: `coloured by run: ${missing}` };
 }
 
 export function bind(document: PlotDocument, series: Series, attributes: Field[]): Binding {
   const x = defaultX(series);
   try {
     const boundX = axis(document.x, x, series, attributes, 'x');
+    const { color, warning } = colour(document.color, series, attributes);
     const xField = series.fields.find((field) => field.handle === boundX.handle) ?? x;
     return {
       bound: {
         series,
         x: boundX,
         y: axis(document.y, defaultY(series, xField), series, attributes, 'y'),
-        color: colour(document.color, series, attributes),
+        color,
       },
+      warning,
     };
   } catch (error) {
     if (error instanceof Unbound) return { problem: error.message };

@@ -56,6 +56,11 @@ export class Painter {
   private tableKey = '';
   private table: Table = rampTable('light');
 
+  /** Runs in the order of their numbers, also those not plotted now: the same address shows the same colours. */
+  know(runs: string[]): void {
+    for (const run of runs) this.runs.numberOf(run);
+  }
+
   /** Another binding: categories are counted anew, runs keep their colours. */
   reset(): void {
     this.values.clear();

@@ -68,17 +68,18 @@ function positions(axis: AxisSpan, step: number): { at: number; value: bigint | 
   return found;
 }
 
-/** A round number a little below the view, such that what remains is short. */
-function offsetFor(axis: AxisSpan): bigint {
+/** A round number at or a little below the first tick, such that what remains is short. */
+function offsetFor(axis: AxisSpan, firstTick: number): bigint {
   const span = axis.v1 - axis.v0;
   const unit = BigInt(10) ** BigInt(Math.max(0, Math.ceil(Math.log10(span))));
-  const low = axis.origin + BigInt(Math.floor(axis.v0));
+  const low = axis.origin + BigInt(Math.floor(firstTick));
   const down = (low / unit) * unit;
   return low < 0n && down > low ? down - unit : down;
 }
 
 function withOffset(axis: AxisSpan, step: number): TickSet {
-  const offset = offsetFor(axis);
+  const at0 = positions(axis, step)[0]?.at ?? axis.v0;
+  const offset = offsetFor(axis, at0);
   const show = format(`,.${decimalsOf(step)}f`);
   const shift = Number(offset - axis.origin);
   const ticks = positions(axis, step).map(({ at }) => ({ at, label: `+${show(at - shift)}` }));

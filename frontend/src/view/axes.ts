@@ -22,6 +22,7 @@ const RIGHT = 22;
 const BOTTOM = 50;
 const LABEL_GAP = 8;
 const TITLE_ROOM = 28;
+const TITLE_CHAR_PX = 7;
 
 export function svgElement(name: string, attributes: Record<string, string | number>, text?: string): SVGElement {
   const element = document.createElementNS(SVG, name);
@@ -69,9 +70,9 @@ export class AxesLayer {
       parts.push(svgElement('line', { class: 'sv-grid', x1: box.left, x2: right, y1: crisp(px), y2: crisp(px) }));
       parts.push(svgElement('text', { class: 'sv-tick', x: box.left - LABEL_GAP, y: px + 4, 'text-anchor': 'end' }, label));
     }
-    parts.push(svgElement('path', { class: 'sv-frame', d: `M${crisp(box.left)} ${box.top}V${crisp(bottom)}H${right}` }));
-    parts.push(...this.title(this.x, xs.note, box.left + box.width / 2, bottom + 39, 0));
-    parts.push(...this.title(this.y, ys.note, 18, box.top + box.height / 2, -90));
+    if (!empty) parts.push(svgElement('path', { class: 'sv-frame', d: `M${crisp(box.left)} ${box.top}V${crisp(bottom)}H${right}` }));
+    parts.push(...this.title(this.x, xs.note, { x: box.left + box.width / 2, y: bottom + 39, rotate: 0, room: box.width }));
+    parts.push(...this.title(this.y, ys.note, { x: 18, y: box.top + box.height / 2, rotate: -90, room: box.height }));
     this.element.replaceChildren(...parts);
   }
 
@@ -79,13 +80,15 @@ export class AxesLayer {
     return ticksFor(span(this.y, view.y0, view.y1, origin), { lengthPx: heightPx, horizontal: false, maxChars: 9 });
   }
 
-  private title(look: AxisLook, note: string, x: number, y: number, rotate: number): SVGElement[] {
+  private title(look: AxisLook, note: string, { x, y, rotate, room }: { x: number; y: number; rotate: number; room: number }): SVGElement[] {
     if (!look.title) return [];
     const text = svgElement('text', {
       class: 'sv-title', x, y, 'text-anchor': 'middle', ...(rotate && { transform: `rotate(${rotate} ${x} ${y})` }),
     });
-    text.append(svgElement('tspan', {}, look.title));
     const more = [note, look.log ? 'log' : ''].filter(Boolean).join(' · ');
+    const fits = Math.max(8, Math.floor(room / TITLE_CHAR_PX) - more.length);
+    const title = look.title.length > fits ? `${look.title.slice(0, fits - 1)}…` : look.title;
+    text.append(svgElement('tspan', {}, title), svgElement('title', {}, look.title));
     if (more) text.append(svgElement('tspan', { class: 'sv-note', dx: 8 }, more));
     return [text];
   }

@@ -14,7 +14,7 @@ export function exposeForTests(page: Page, plot: PlotElement): void {
     /** Rows are on the screen, or it is known that there are none. */
     get ready(): boolean {
       if (page.catalogueState === 'ready' && !page.bound) return true;
-      return page.info !== null && plot.renderer.frames > 0 && page.live !== 'loading';
+      return page.info !== null && plot.shown && page.live !== 'loading';
     },
     stats() {
       const { info } = page;

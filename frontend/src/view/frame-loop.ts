@@ -22,6 +22,10 @@ export class FrameLoop {
     void this.make();
   }
 
+  get busy(): boolean {
+    return this.drawing;
+  }
+
   get kind(): string {
     return this.renderer?.kind ?? 'none';
   }
@@ -44,10 +48,7 @@ export class FrameLoop {
     // A canvas keeps the kind of its first context for ever.
     const fresh = document.createElement('canvas');
     const { renderer, notice } = await this.makeRenderer(fresh, this.losses, () => {
-      this.losses += 1;
-      this.renderer = null;
-      this.drawing = false;
-      void this.make();
+      if (this.renderer === renderer) this.lost();
     });
     this.making = false;
     this.canvas.replaceWith(fresh);
@@ -56,6 +57,13 @@ export class FrameLoop {
     this.notice = notice;
     this.onRenderer();
     this.ask();
+  }
+
+  private lost(): void {
+    this.losses += 1;
+    this.renderer = null;
+    this.drawing = false;
+    void this.make();
   }
 
   private async draw(): Promise<void> {
@@ -69,10 +77,14 @@ export class FrameLoop {
     this.drawing = true;
     const began = performance.now();
     this.onFrame();
+    const { renderer } = this;
     try {
-      await this.renderer.draw(picture);
+      await renderer.draw(picture);
       this.lastFrameMs = performance.now() - began;
       this.frames += 1;
+    } catch {
+      // A device can go before its loss is told; whatever it was, another renderer is the answer.
+      if (this.renderer === renderer) this.lost();
     } finally {
       this.drawing = false;
     }

@@ -21,7 +21,8 @@ export type CatalogueState = 'loading' | 'ready' | 'failed';
 const VIEW_TO_ADDRESS_MS = 250;
 const RUNS_DEBOUNCE_MS = 400;
 const REFRESH_MS = 15_000;
-const WAIT_FOR_SERIES_MS = 3_000;
+/** While there is nothing to subscribe to, the page asks. */
+const WAIT_MS = 2_000;
 
 export class Page {
   document = $state.raw<PlotDocument>(documentFromQuery(location.search));
@@ -46,12 +47,15 @@ export class Page {
   readonly binding: Binding = $derived.by(() => this.bindNow());
   readonly bound: Bound | null = $derived('bound' in this.binding ? this.binding.bound : null);
 
+  readonly warning: string = $derived('warning' in this.binding ? this.binding.warning : '');
+
   private readonly painter = new Painter();
   private readonly dark = matchMedia('(prefers-color-scheme: dark)');
   private plot: PlotElement | null = null;
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private runsTimer: ReturnType<typeof setTimeout> | undefined;
   private shownBinding = '';
+  private shownBound = '';
 
   constructor(
     private readonly catalogue: Catalogue,
@@ -61,6 +65,7 @@ export class Page {
     window.addEventListener('popstate', () => this.fromAddress());
     setInterval(() => { this.now = Date.now(); }, 1000);
     setInterval(() => { if (this.current) void this.refresh(); }, REFRESH_MS);
+    setInterval(() => this.wait(), WAIT_MS);
   }
 
   get ground(): Ground {
@@ -80,7 +85,7 @@ export class Page {
   }
 
   async load(): Promise<void> {
-    this.catalogueState = 'loading';
+    if (this.catalogueState === 'failed') this.catalogueState = 'loading';
     try {
       this.series = await this.catalogue.series();
       await this.chooseSeries();
@@ -89,7 +94,6 @@ export class Page {
       this.catalogueState = 'failed';
       this.catalogueProblem = error instanceof Error ? error.message : String(error);
     }
-    if (this.series.length === 0 && this.catalogueState === 'ready') setTimeout(() => void this.load(), WAIT_FOR_SERIES_MS);
   }
 
   retry(): void {
@@ -156,6 +160,13 @@ export class Page {
     return { series: [this.current!.handle], ...(tags.length > 0 && { tags: { all: tags } }) };
   }
 
+  /** The series or the attribute on an axis may still come. */
+  private wait(): void {
+    if (this.catalogueState !== 'ready' || this.bound) return;
+    if (this.current) void this.refresh();
+    else void this.load();
+  }
+
   private async follow(anew: boolean): Promise<void> {
     if (anew) await this.chooseSeries();
     else this.show();
@@ -194,8 +205,11 @@ export class Page {
     if (tags.status === 'fulfilled') this.tags = tags.value;
     if (found.status === 'fulfilled') {
       this.runs = found.value.runs;
+      this.painter.know(this.runs.map(({ handle }) => handle));
       this.runCount = found.value.count;
     }
+    if (this.shownBinding && JSON.stringify(this.bound) !== this.shownBound) this.show();
+    else if (!this.shownBinding && this.catalogueState === 'ready') this.show();
   }
 
   private bindNow(): Binding {
@@ -207,6 +221,7 @@ export class Page {
     const { bound, document, plot } = this;
     if (!bound || !plot) return;
     const { x, y, color, series } = bound;
+    this.shownBound = JSON.stringify(bound);
     const key = JSON.stringify([series.handle, x.handle, x.kind, y.handle, y.kind, document.xScale, document.yScale]);
     plot.setLook({
       x: { title: axisTitle(x), integer: x.type === 'int', log: document.xScale === 'log' },

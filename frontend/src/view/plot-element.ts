@@ -52,6 +52,8 @@ export class PlotElement extends HTMLElement {
   private size = { width: 0, height: 0 };
   private box: Box = { left: 60, top: 14, width: 100, height: 100 };
   private ratio = 1;
+  /** Frames that had been drawn when rows first came; more of them show rows. */
+  private framesBefore: number | null = null;
 
   connect(feed: ViewFeed, makeRenderer: RendererFactory): void {
     this.feed = feed;
@@ -102,6 +104,7 @@ export class PlotElement extends HTMLElement {
   forget(): void {
     this.scene.clear();
     this.info = null;
+    this.framesBefore = null;
     this.setView(null);
     this.tip.show(null, null);
   }
@@ -116,6 +119,7 @@ export class PlotElement extends HTMLElement {
     if (!info) return;
     const before = this.info;
     this.info = info;
+    this.framesBefore ??= this.frames!.frames + (this.frames!.busy ? 1 : 0);
     if (before && this.touched) this.shiftOrigins(before.origins, info.origins);
     if (this.waiting && info.extents.x) this.takeWaiting(info);
     else if (!this.touched && info.fitted) {
@@ -147,6 +151,11 @@ export class PlotElement extends HTMLElement {
   /** In CSS pixels relative to this element. */
   get plotBox(): Box {
     return this.box;
+  }
+
+  /** Whether a picture made of what the worker sent has been drawn. */
+  get shown(): boolean {
+    return this.framesBefore !== null && this.frames!.frames > this.framesBefore;
   }
 
   readPixels(): Promise<Pixels | null> {

@@ -47,7 +47,7 @@ export class Tooltip {
     const table = document.createElement('table');
     for (const { name: field, unit, value } of hit.values) {
       const line = document.createElement('tr');
-      line.append(cell(unit ? `${field} (${unit})` : field, 'sv-tip-name'), cell(showScalar(value), 'sv-tip-value'));
+      line.append(cell(unit ? `${field} (${unit})` : field, 'sv-tip-name'), cell(showScalar(value), typeof value === 'string' ? 'sv-tip-value sv-tip-text' : 'sv-tip-value'));
       table.append(line);
     }
     this.element.replaceChildren(head, table);

@@ -25,7 +25,7 @@ export class ApiError extends Error {
 
   /** Nobody is logged in any more. */
   get ended(): boolean {
-    return this.status === 401 || (this.status === 403 && this.code !== 'forbidden');
+    return this.status === 401;
   }
 }
 

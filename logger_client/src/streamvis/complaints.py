@@ -17,7 +17,7 @@ class Complaints:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self.last_error: str | None = None
         self._clock = clock
-        self._failing = False
+        self._said = False  # the present failure was told, so its end is to be told, too
         self._next_failure = 0.0
         self._next_loss = 0.0
         self._losses: Counter[tuple[str, str]] = Counter()
@@ -25,15 +25,15 @@ class Complaints:
     def failed(self, message: str) -> None:
         self.last_error = message
         now = self._clock()
-        if not self._failing or now >= self._next_failure:
+        if now >= self._next_failure:
             log.warning("%s; what is written meanwhile is kept and sent later", message)
             self._next_failure = now + INTERVAL_SECS
-        self._failing = True
+            self._said = True
 
     def worked(self) -> None:
-        if self._failing:
+        if self._said:
             log.warning("the server answers again; what was kept is being sent")
-        self._failing = False
+        self._said = False
         self.last_error = None
 
     def refused(self, message: str) -> None:
@@ -51,9 +51,7 @@ class Complaints:
 
     def left(self, rows: int, run: str) -> None:
         self.last_error = f"{rows} rows of run {run} were not delivered"
-        log.error(
-            "%d rows of run %s were not delivered in time and end with this process", rows, run
-        )
+        log.error("%d rows of run %s were not delivered and end with this process", rows, run)
 
     def broken(self, message: str) -> None:
         """For faults of our own: with the traceback, no more often than failures."""

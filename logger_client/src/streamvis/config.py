@@ -23,13 +23,15 @@ class Server:
     base: str
     origin: str
     token: str | None = field(default=None, repr=False)
+    given: bool = False  # the token was passed or set, and not found in the file
 
 
 def find_server(url: str | None = None, token: str | None = None) -> Server:
     """The server to talk to. Raises ValueError for an address that is none."""
     base = (url or os.environ.get("STREAMVIS_URL") or DEFAULT_URL).rstrip("/")
     origin = origin_of(base)
-    return Server(base, origin, token or os.environ.get("STREAMVIS_TOKEN") or stored(origin))
+    given = token or os.environ.get("STREAMVIS_TOKEN")
+    return Server(base, origin, given or stored(origin), bool(given))
 
 
 def origin_of(url: str) -> str:

@@ -80,9 +80,15 @@ class ServerRefused(StreamvisError):
         self.retry_after: float | None = None  # seconds, where the server said so
         self.body = dict(body)
         self.code = str(body.get("code", ""))
-        hint = str(body.get("hint") or _HINTS.get(status, ""))
         message = str(body.get("message") or self.code or f"HTTP {status}")
+        said = body.get("hint") or (status == 401 and body.get("message"))  # it says what to do
+        hint = str(body.get("hint") or "") if said else _HINTS.get(status, "")
         super().__init__(f"{message.rstrip('.')}. {hint}".strip())
+
+    @property
+    def passing(self) -> bool:
+        """Busy, throttled or broken for now: the same request may be accepted later."""
+        return self.status in (408, 425, 429) or self.status >= 500
 
 
 class NotAuthenticated(ServerRefused):

@@ -119,25 +119,34 @@ class Flusher:
             return settled or self.core.stopped is not None or not self._thread.is_alive()
 
     def shed(self) -> None:
-        """Give up the oldest rows when the queue is over its bound."""
-        excess = self._intake.nbytes + self._core_bytes - self._max_queue_bytes
-        if excess <= 0 or not self._shedding.acquire(blocking=False):
+        """Give up the oldest rows when the queue is over its bound, and a tenth more."""
+        if self._excess() <= 0 or not self._shedding.acquire(blocking=False):
             return
         try:
-            self._shed(excess + self._max_queue_bytes // 10)
+            with self.core_lock:
+                excess = self._excess()
+                if excess > 0:
+                    self._drop(excess + self._max_queue_bytes // 10)
         finally:
             self._shedding.release()
+        self.wake()
 
-    def _shed(self, nbytes: int) -> None:
+    def _excess(self) -> int:
+        return self._intake.nbytes + self._core_bytes - self._max_queue_bytes
+
+    def _drop(self, nbytes: int) -> None:
         reason = f"the queue was full ({self._max_queue_bytes} bytes) and the server not in reach"
         before = self._core_bytes
-        with self.core_lock:
-            self.core.drop_oldest(nbytes, reason)
-            self._core_bytes = self.core.nbytes
+        self.core.drop_oldest(nbytes, reason)
+        self._weigh()
         left = nbytes - (before - self._core_bytes)
         if left > 0:
             self._intake.drop_oldest(left, reason)
-        self.wake()
+
+    def _weigh(self) -> None:
+        """To be called with `core_lock` after each change of what the core holds."""
+        self._core_bytes = self.core.nbytes
+        self._intake.set_room(self._max_queue_bytes - self._core_bytes)
 
     def close(self, state: str, secs: float) -> None:
         """Drain, tell the run's state, end the thread; at most about `secs`."""
@@ -180,7 +189,7 @@ class Flusher:
         self._attempted.set()
         with self.core_lock:
             losses, self.core.losses = self.core.losses, []
-            self._core_bytes = self.core.nbytes
+            self._weigh()
         self.complaints.lost(losses)
         self.shed()
         with self._progress:
@@ -210,8 +219,8 @@ class Flusher:
             with self.core_lock:
                 for part in parts:
                     self.core.push(series, part)
-                self._core_bytes = self.core.nbytes
-            self._intake.release(sum(entry.nbytes for entry in taken[series]))
+                self._intake.release(sum(entry.nbytes for entry in taken[series]))
+                self._weigh()
 
     def _deliver(self) -> bool:
         """One exchange with the server; True when there may be more to do at once."""
@@ -226,7 +235,7 @@ class Flusher:
             self._failed(str(error), None)
         except ServerRefused as error:
             barred = error.status in (401, 403)
-            self._failed(str(error), NOT_ALLOWED_SECS if barred else error.retry_after)
+            self._failed(str(error), self._barred_secs() if barred else error.retry_after)
         return False
 
     def _prepare(self) -> bool:
@@ -299,11 +308,15 @@ class Flusher:
             self._worked()
         return verdict is Verdict.GO_ON
 
+    def _barred_secs(self) -> float | None:
+        """A long pause, unless a new token has been stored meanwhile: `serve` makes one."""
+        return None if self._transport.renew() else NOT_ALLOWED_SECS
+
     def _explain(self, answer: Answer) -> None:
         wait = answer.retry_after
         if answer.status in (401, 403):
             what = "the server does not accept the token (STREAMVIS_TOKEN)"
-            wait = NOT_ALLOWED_SECS
+            wait = self._barred_secs()
         elif answer.status in (408, 425, 429) or answer.status >= 500:
             what = f"the server answered {answer.status}"
         else:
@@ -329,3 +342,5 @@ class Flusher:
         most = min(limit, FIRST_BACKOFF_SECS * 2 ** min(self._failures - 1, 10))
         jitter = random.uniform(0, most)  # noqa: S311 -- spreads retries, keeps no secret
         self._retry_at = monotonic() + (wait or 0.0) + jitter
+        if self._deadline is not None and wait and self._retry_at > self._deadline:
+            self._deadline = 0.0  # there will be no other attempt, so there is nothing to wait for

@@ -11,7 +11,6 @@ import numpy as np
 from .errors import FrameError, TruncatedAnswer
 from .frames import Array, Frame, widen
 
-EXCHANGES = 20  # each one brings something, or ends the patience below
 PATIENCE = 3  # answers in a row that brought nothing new and did not end properly
 
 # Post this body, get its frames.
@@ -33,30 +32,31 @@ class Gatherer:
         self.held: dict[str, Gathered] = {}
         self._ask = ask
         self._question = question
-        self._complete = False
 
     def gather(self) -> None:
         """Ask until the answer is complete. Raises TruncatedAnswer when it keeps ending early."""
-        idle = 0
-        while not self._complete:
+        idle, complete = 0, False
+        while not complete:
             before = sum(each.rows for each in self.held.values())
-            self._exchange()
+            complete = self._exchange()
             progress = sum(each.rows for each in self.held.values()) > before
             idle = 0 if progress else idle + 1
-            if not self._complete and idle >= PATIENCE:
+            if not complete and idle >= PATIENCE:
                 raise TruncatedAnswer("the answer ended early several times; try again")
 
-    def _exchange(self) -> None:
+    def _exchange(self) -> bool:
+        """One question; True when its answer was whole, and left nothing to ask."""
         cursor = {run: [each.generation, each.rows] for run, each in self.held.items()}
         question = {**self._question, "cursor": cursor} if cursor else self._question
-        reset = False
+        complete = reset = False
         try:
             for frame in self._ask(question):
                 reset = self._take(frame) or reset
                 if frame.kind == "end":
-                    self._complete = not reset and not frame.header.get("more")
-        except (FrameError, OSError):
-            self._complete = False  # what came is whole frames; the next question goes on there
+                    complete = not reset and not frame.header.get("more")
+        except FrameError:
+            return False  # what came is whole frames; the next question goes on there
+        return complete
 
     def _take(self, frame: Frame) -> bool:
         """Keep what the frame brings; True for a reset."""

@@ -7,6 +7,7 @@ through `_add_slowly`, which also makes the plans.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,8 +34,8 @@ from .values import (
 
 ROW_BYTES = 64  # a tuple in a list, about
 VALUE_BYTES = 40  # a reference and a small Python object, about
-KNOWN_WORDS = 1 << 14  # texts that need no second look; forgotten all at once when there are more
-KNOWN_WORD_CHARS = 1 << 10
+KNOWN_WORDS = 1 << 12  # texts that need no second look; forgotten all at once when there are more
+KNOWN_WORD_CHARS = 1 << 8
 
 
 @dataclass(slots=True, eq=False)
@@ -68,8 +69,9 @@ class Intake:
         self._copy = copy
         self._wake_rows = self._wake_at_rows = wake_rows
         self._wake_bytes = self._wake_at_bytes = wake_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may write, too
         self._changing = threading.Lock()
+        self._room = sys.maxsize
         self._held: dict[str, Held] = {}
         self._plans: dict[tuple[Any, ...], Plan] = {}
         self._words: dict[str, str] = {}
@@ -101,7 +103,10 @@ class Intake:
             held.total += 1
             self.rows += 1
             self.nbytes += cost
-        return self.rows >= self._wake_at_rows or self.nbytes >= self._wake_at_bytes
+        nbytes = self.nbytes
+        return (
+            self.rows >= self._wake_at_rows or nbytes >= self._wake_at_bytes or nbytes > self._room
+        )
 
     def _interned(self, plan: Plan, row: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:
         """The row with each text checked, and kept once however often it is logged."""
@@ -164,7 +169,10 @@ class Intake:
             held.total += write.rows
             self.rows += write.rows
             self.nbytes += write.nbytes
-        return self.rows >= self._wake_at_rows or self.nbytes >= self._wake_at_bytes
+        nbytes = self.nbytes
+        return (
+            self.rows >= self._wake_at_rows or nbytes >= self._wake_at_bytes or nbytes > self._room
+        )
 
     def _plan(self, spec: SeriesSpec, values: dict[str, Any], types: tuple[type, ...]) -> Plan:
         bounds: list[tuple[int, int, int]] = []
@@ -258,8 +266,13 @@ class Intake:
                     self.rows -= sum(entry.rows for entry in taken[series])
             # What stays for want of a type must not wake the thread at each write.
             self._wake_at_rows = self.rows + self._wake_rows
-            self._wake_at_bytes = self.nbytes + self._wake_bytes
+            self._wake_at_bytes = min(self.nbytes + self._wake_bytes, self._room)
         return taken
+
+    def set_room(self, nbytes: int) -> None:
+        """From so many bytes on, each `add` says that it is time."""
+        self._room = nbytes
+        self._wake_at_bytes = min(self._wake_at_bytes, nbytes)
 
     def release(self, nbytes: int) -> None:
         with self._lock:

@@ -19,7 +19,7 @@ from .attributes import attribute_values, checked_tags
 from .catalogue import Catalogue, data_type_of, spec_from_server
 from .complaints import log
 from .config import Server, find_server
-from .errors import LoggerStateError, UnknownSeries, Unreachable
+from .errors import LoggerStateError, ServerRefused, UnknownSeries, Unreachable, WrongFields
 from .flusher import Ensure, Flusher, Opening
 from .intake import Intake
 from .protocol import BODY_BYTES, Core
@@ -117,14 +117,18 @@ class DataLogger:
 
         Raises WriteError, and sets nothing, when a field does not exist or a value does not fit.
         """
-        catalogue = self._intake.catalogue
-        known = attribute_values(values, catalogue)
-        if known:
-            self._operate({"op": "set_attributes", "values": known})
+        try:
+            ready = attribute_values(values, self._intake.catalogue)
+        except WrongFields:
+            self._look_again()
+            raise
+        if ready:
+            self._operate({"op": "set_attributes", "values": ready})
 
     def delete_run_attribute(self, name: str) -> None:
         """Take the attribute off the run; no error when it has none."""
-        self._operate({"op": "delete_attribute", "field": name})
+        handle = self._intake.catalogue.field_handles.get(name, name)
+        self._operate({"op": "delete_attribute", "field": handle})
 
     def add_run_tags(self, *tags: str) -> None:
         """Tag the run; a tag that it has already is no error."""
@@ -181,7 +185,9 @@ class DataLogger:
             if monotonic() >= self._offline_until:
                 try:
                     return self._transport(self._server).call("POST", ensure.path, ensure.body)
-                except Unreachable as error:
+                except (Unreachable, ServerRefused) as error:
+                    if isinstance(error, ServerRefused) and not error.passing:
+                        raise
                     log.warning("%s; %s waits for it", error, ensure.path)
                     self._offline_until = monotonic() + OFFLINE_SECS
             self._keep(ensure)
@@ -210,10 +216,14 @@ class DataLogger:
             if self._intake.add(series_name, values):
                 self._pressed()
         except UnknownSeries:
-            if self._flusher is not None:
-                self._flusher.refresh = True
-                self._flusher.wake()
+            self._look_again()
             raise
+
+    def _look_again(self) -> None:
+        """Someone else may make it: fetch the catalogue, so that a later call succeeds."""
+        if self._flusher is not None:
+            self._flusher.refresh = True
+            self._flusher.wake()
 
     def _pressed(self) -> None:
         """There is enough for a flush; perhaps too much."""
@@ -356,7 +366,9 @@ _alive: set[DataLogger] = set()  # kept alive until they are stopped, so that no
 def _stop_all() -> None:
     """At exit: deliver what the program left. An uncaught exception makes its runs failed."""
     died = not hasattr(sys, "ps1") and getattr(sys, "last_value", None) is not None
+    until = monotonic() + max((logger._drain_timeout for logger in _alive), default=0.0)
     for logger in list(_alive):
+        logger._drain_timeout = max(0.1, min(logger._drain_timeout, until - monotonic()))
         with contextlib.suppress(Exception):
             logger._stop("failed" if died else "finished")
 

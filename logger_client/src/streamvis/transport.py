@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import requests
 from requests.auth import AuthBase
 
-from .config import Server
+from .config import Server, stored
 from .errors import Unreachable, refusal
 from .frames import MEDIA_TYPE
 
@@ -53,11 +53,21 @@ class Transport:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self._token = server.token
         self._session = requests.Session()
         self._session.auth = _Bearer(server.token)
 
     def close(self) -> None:
         self._session.close()
+
+    def renew(self) -> bool:
+        """Look again for a stored token, after a refusal; True when there is another one."""
+        token = self._token if self.server.given else stored(self.server.origin)
+        if token == self._token:
+            return False
+        self._token = token
+        self._session.auth = _Bearer(token)
+        return True
 
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """The JSON object that the server answers. Raises ServerRefused, Unreachable."""
