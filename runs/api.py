@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from catalog.definitions import resolve_fields
+from catalog.errors import Illegal, Malformed
 from catalog.rest import (
     PAGE_PARAMETERS,
     decode_cursor,
@@ -87,9 +88,15 @@ class RunAppend(APIView):
         responses=serializers.CursorsSerializer,
     )
     def post(self, request: Request, handle: str) -> Response:
-        if not isinstance(request.data, AppendRequest):  # an empty body reaches no parser
-            raise malformed(0, "the body is empty")
-        return Response(append.append(handle, request.data).body())
+        try:
+            if not isinstance(request.data, AppendRequest):  # an empty body reaches no parser
+                raise malformed(0, "the body is empty")
+            return Response(append.append(handle, request.data).body())
+        except (Malformed, Illegal) as fault:
+            # A client sets aside the frame or operation that is named, so one always is.
+            if "op" not in fault.details:
+                fault.details.setdefault("frame", 0)
+            raise
 
 
 class RunCursors(APIView):
