@@ -14,8 +14,15 @@ from rest_framework.views import APIView
 
 from catalog import definitions
 from catalog.models import NAME_CHARS, Field, Series
-from catalog.rest import decode_cursor, encode_cursor, name_of_cursor, page_limit, take
-from catalog.serializers import FieldSerializer, NewFieldSerializer, SeriesSerializer
+from catalog.rest import (
+    PAGE_PARAMETERS,
+    decode_cursor,
+    encode_cursor,
+    name_of_cursor,
+    page_limit,
+    take,
+)
+from catalog.serializers import FieldSerializer, NewFieldSerializer, SeriesSerializer, page_of
 from catalog.types import check_text
 
 FIELD_KEYS = {"required": ("name", "data_type"), "optional": ("description", "unit")}
@@ -33,8 +40,7 @@ NEW_SERIES = inline_serializer(
 )
 LIST_PARAMETERS = [
     OpenApiParameter("name", OpenApiTypes.STR, description="exact name: a list of none or one"),
-    OpenApiParameter("limit", OpenApiTypes.INT),
-    OpenApiParameter("cursor", OpenApiTypes.STR),
+    *PAGE_PARAMETERS,
 ]
 
 
@@ -59,7 +65,11 @@ def _list(request: Request, items: QuerySet[Any], show: Any) -> Response:
 
 
 class FieldList(APIView):
-    @extend_schema(parameters=LIST_PARAMETERS, responses=FieldSerializer(many=True))
+    @extend_schema(
+        operation_id="v1_fields_list",
+        parameters=LIST_PARAMETERS,
+        responses=page_of(FieldSerializer),
+    )
     def get(self, request: Request) -> Response:
         return _list(request, Field.objects.all(), FieldSerializer)
 
@@ -94,7 +104,11 @@ class FieldDetail(APIView):
 
 
 class SeriesList(APIView):
-    @extend_schema(parameters=LIST_PARAMETERS, responses=SeriesSerializer(many=True))
+    @extend_schema(
+        operation_id="v1_series_list",
+        parameters=LIST_PARAMETERS,
+        responses=page_of(SeriesSerializer),
+    )
     def get(self, request: Request) -> Response:
         return _list(request, series_with_fields(), SeriesSerializer)
 

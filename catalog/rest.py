@@ -13,6 +13,8 @@ from typing import IO, Any, TypeVar
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from psycopg import errors as postgres_errors
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
@@ -26,6 +28,10 @@ from catalog.strict_json import NotJson, load_object
 from catalog.types import check_text
 
 PAGE_DEFAULT, PAGE_MAX = 100, 1_000
+PAGE_PARAMETERS = [
+    OpenApiParameter("limit", OpenApiTypes.INT),
+    OpenApiParameter("cursor", OpenApiTypes.STR),
+]
 RETRY_AFTER_SECS = 1
 # IOERR_WRITE: a quota or a limit on the file's size, which SQLite does not tell from a bad disk
 SQLITE_NO_SPACE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from catalog.models import Field, Series
@@ -21,21 +22,22 @@ class FieldSerializer(serializers.ModelSerializer[Field]):
 
 
 class SeriesSerializer(serializers.ModelSerializer[Series]):
-    """Needs `members__field` prefetched: one query for all, not one a row."""
-
-    fields_ = serializers.SerializerMethodField(method_name="get_members")
-
+    # Lists need `members__field` prefetched: one query for all, not one a row.
     class Meta:
         model = Series
-        fields = ("handle", "name", "created_at", "fields_")
+        fields = ("handle", "name", "created_at")
 
-    def get_members(self, series: Series) -> list[dict[str, Any]]:
-        return [dict(FieldSerializer(member.field).data) for member in series.members.all()]
+    def get_fields(self) -> dict[str, Any]:
+        # Not declared above: `fields` means something else to a serializer.
+        return super().get_fields() | {"fields": FieldSerializer(many=True, source="all_fields")}
 
-    def to_representation(self, instance: Series) -> dict[str, Any]:
-        shown = super().to_representation(instance)
-        shown["fields"] = shown.pop("fields_")
-        return shown
+
+def page_of(shown: type[serializers.BaseSerializer[Any]]) -> serializers.Serializer[Any]:
+    """For the schema: a page of a list."""
+    return inline_serializer(
+        f"{shown.__name__.removesuffix('Serializer')}Page",
+        {"results": shown(many=True), "next": serializers.CharField(allow_null=True)},
+    )
 
 
 class NewFieldSerializer(serializers.Serializer[Any]):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.db.models import Q
 
 from catalog.definitions import parse_handle
-from catalog.models import Field, Series, SeriesField
+from catalog.models import Field, SeriesField
 from catalog.types import DataType, parse_data_type
 
 
@@ -25,9 +27,8 @@ class FieldInfo:
 
     @staticmethod
     def of(field: Field) -> FieldInfo:
-        data_type = parse_data_type(field.data_type)
-        return FieldInfo(
-            field.pk, str(field.handle), field.name, data_type, field.unit, field.description
+        return _field_info(
+            field.pk, field.handle, field.name, field.data_type, field.unit, field.description
         )
 
 
@@ -47,19 +48,29 @@ class SeriesInfo:
         return by_name | {field.handle: index for index, field in enumerate(self.fields)}
 
 
+_SERIES_COLUMNS = ("series_id", "series__handle", "series__name")
+_FIELD_COLUMNS = tuple(
+    f"field__{name}" for name in ("id", "handle", "name", "data_type", "unit", "description")
+)
+
+
+def _field_info(
+    pk: int, handle: uuid.UUID, name: str, data_type: str, unit: str, description: str
+) -> FieldInfo:
+    return FieldInfo(pk, str(handle), name, parse_data_type(data_type), unit, description)
+
+
 def load_series(keys: Iterable[str]) -> dict[str, SeriesInfo]:
     """Series by handle or name; those that do not exist are absent. One query."""
     wanted = set(keys)
     handles = [handle for key in wanted if (handle := parse_handle(key))]
-    members = SeriesField.objects.select_related("series", "field").filter(
+    members = SeriesField.objects.order_by("id").filter(
         Q(series__handle__in=handles) | Q(series__name__in=wanted)
     )
-    fields: dict[Series, list[FieldInfo]] = defaultdict(list)
-    for member in members.order_by("id"):
-        fields[member.series].append(FieldInfo.of(member.field))
-    infos = [
-        SeriesInfo(series.pk, str(series.handle), series.name, tuple(its))
-        for series, its in fields.items()
-    ]
+    fields: dict[tuple[Any, ...], list[FieldInfo]] = defaultdict(list)
+    # Plain values: every append comes by here, and instances take twice the time.
+    for pk, handle, name, *field in members.values_list(*_SERIES_COLUMNS, *_FIELD_COLUMNS):
+        fields[pk, str(handle), name].append(_field_info(*field))
+    infos = [SeriesInfo(pk, handle, name, tuple(its)) for (pk, handle, name), its in fields.items()]
     by_key = {info.name: info for info in infos} | {info.handle: info for info in infos}
     return {key: by_key[key] for key in wanted if key in by_key}

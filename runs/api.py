@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from drf_spectacular.utils import extend_schema, inline_serializer
-from rest_framework import serializers as drf
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
 from catalog.definitions import resolve_fields
-from catalog.rest import decode_cursor, encode_cursor, name_of_cursor, page_limit, take
-from catalog.serializers import FieldSerializer, SeriesSerializer
+from catalog.errors import Illegal, Malformed
+from catalog.rest import (
+    PAGE_PARAMETERS,
+    decode_cursor,
+    encode_cursor,
+    name_of_cursor,
+    page_limit,
+    take,
+)
+from catalog.serializers import FieldSerializer, SeriesSerializer, page_of
 from runs import append, lifecycle, queries, serializers
 from runs.filters import parse_filter
 from runs.frames import malformed
@@ -23,8 +32,6 @@ from runs.heads import find_living_run, find_run
 from runs.models import Run
 from runs.parsers import FramesParser, JsonAppendParser
 from runs.requests import AppendRequest
-
-COUNT = inline_serializer("Count", {"added": drf.IntegerField()})
 
 
 def _shown(run: Run) -> Response:
@@ -81,13 +88,22 @@ class RunAppend(APIView):
         responses=serializers.CursorsSerializer,
     )
     def post(self, request: Request, handle: str) -> Response:
-        if not isinstance(request.data, AppendRequest):  # an empty body reaches no parser
-            raise malformed(0, "the body is empty")
-        return Response(append.append(handle, request.data).body())
+        try:
+            if not isinstance(request.data, AppendRequest):  # an empty body reaches no parser
+                raise malformed(0, "the body is empty")
+            return Response(append.append(handle, request.data).body())
+        except (Malformed, Illegal) as fault:
+            # A client sets aside the frame or operation that is named, so one always is.
+            if "op" not in fault.details:
+                fault.details.setdefault("frame", 0)
+            raise
 
 
 class RunCursors(APIView):
-    @extend_schema(responses=serializers.CursorsSerializer)
+    @extend_schema(
+        parameters=[OpenApiParameter("writer", OpenApiTypes.STR, required=True)],
+        responses=serializers.CursorsSerializer,
+    )
     def get(self, request: Request, handle: str) -> Response:
         writer = request.query_params.get("writer", "")
         return Response(append.read_cursors(handle, writer).body())
@@ -118,21 +134,34 @@ class RunAttribute(APIView):
 
 
 class RunTags(APIView):
-    @extend_schema(request=serializers.TagsSerializer, responses=COUNT)
+    @extend_schema(request=serializers.TagsSerializer, responses=serializers.AddedSerializer)
     def post(self, request: Request, handle: str) -> Response:
         tags = take(request.data, required=("tags",))["tags"]
         return Response({"added": lifecycle.add_tags(find_living_run(handle), tags)})
 
-    @extend_schema(request=serializers.TagsSerializer, responses=COUNT)
+    @extend_schema(request=serializers.TagsSerializer, responses=serializers.RemovedSerializer)
     def delete(self, request: Request, handle: str) -> Response:
         tags = take(request.data, required=("tags",))["tags"]
         return Response({"removed": lifecycle.remove_tags(find_living_run(handle), tags)})
 
 
-class RunSearch(APIView):
+class RunsTags(APIView):
     @extend_schema(
-        request=serializers.SearchSerializer, responses=serializers.RunSerializer(many=True)
+        operation_id="v1_runs_retag",
+        request=serializers.RetagSerializer,
+        responses=serializers.RetaggedSerializer,
     )
+    def post(self, request: Request) -> Response:
+        body = take(request.data, required=("filter",), optional=("add", "remove"))
+        run_filter = parse_filter(body["filter"], user_name=request.user.get_username())
+        done = lifecycle.retag_runs(
+            run_filter.runs(), add=body.get("add", []), remove=body.get("remove", [])
+        )
+        return Response(asdict(done))
+
+
+class RunSearch(APIView):
+    @extend_schema(request=serializers.SearchSerializer, responses=serializers.RunPageSerializer)
     def post(self, request: Request) -> Response:
         body = take(request.data, optional=("filter", "limit", "cursor"))
         run_filter = parse_filter(body.get("filter"), user_name=request.user.get_username())
@@ -151,7 +180,7 @@ class RunSearch(APIView):
 
 
 class RunCommon(APIView):
-    @extend_schema(request=serializers.SearchSerializer, responses={200: dict})
+    @extend_schema(request=serializers.FilterSerializer, responses=serializers.CommonSerializer)
     def post(self, request: Request) -> Response:
         body = take(request.data, optional=("filter",))
         run_filter = parse_filter(body.get("filter"), user_name=request.user.get_username())
@@ -172,7 +201,7 @@ class RunCommon(APIView):
 
 
 class TagList(APIView):
-    @extend_schema(responses={200: dict})
+    @extend_schema(parameters=PAGE_PARAMETERS, responses=page_of(serializers.TagSerializer))
     def get(self, request: Request) -> Response:
         tags = queries.tags_with_counts()
         if (cursor := request.query_params.get("cursor")) is not None:

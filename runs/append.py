@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from catalog.errors import Conflict
@@ -76,8 +77,12 @@ class _WriterState:
     def __init__(self, run: Run, generation: int, writer: uuid.UUID) -> None:
         self.generation = generation
         streams = Stream.objects.filter(run=run, generation=generation, writer=writer)
-        self.streams = {stream.series_id: stream for stream in streams.select_related("series")}
-        self.handles = {key: str(item.series.handle) for key, item in self.streams.items()}
+        streams = streams.annotate(series_handle=F("series__handle"))
+        self.streams: dict[int, Stream] = {}
+        self.handles: dict[int, str] = {}
+        for stream in streams:
+            self.streams[stream.series_id] = stream
+            self.handles[stream.series_id] = str(stream.series_handle)
         found = Writer.objects.filter(run=run, generation=generation, writer=writer).first()
         self.is_new = found is None
         self.writer = found or Writer(run=run, generation=generation, writer=writer)

@@ -7,7 +7,14 @@ import struct
 from typing import Any
 
 from catalog.models import Field
-from catalog.types import TEXT_ATTRIBUTE_BYTES, DataType, Value, check_text, parse_data_type
+from catalog.types import (
+    TEXT_ATTRIBUTE_BYTES,
+    DataType,
+    Value,
+    check_text,
+    dump_value,
+    parse_data_type,
+)
 from catalog.types import parse_value as parse_any_value
 from runs.models import Attribute
 
@@ -24,6 +31,34 @@ def parse_value(field: Field, given: object) -> Value:
     if isinstance(value, str):
         check_text(value, what=field.name, max_bytes=TEXT_ATTRIBUTE_BYTES)
     return value
+
+
+def parse_typed(field: Field, typed: str) -> Value:
+    """A value as a person types it: numbers and `NaN` as in JSON, `true`, `false`, a text as is.
+
+    Raises:
+        Illegal: as :func:`parse_value`.
+    """
+    return parse_value(field, typed if field.data_type == "text" else _as_json(typed.strip()))
+
+
+def _as_json(typed: str) -> object:
+    if typed.lower() in ("true", "false"):
+        return typed.lower() == "true"
+    try:
+        return int(typed)
+    except ValueError:
+        pass
+    try:
+        value = float(typed)
+    except ValueError:
+        return typed
+    return value if math.isfinite(value) else typed  # `NaN` and its like are texts in JSON
+
+
+def as_typed(value: Value) -> str:
+    """The text from which :func:`parse_typed` makes this value again."""
+    return str(value).lower() if isinstance(value, bool) else str(dump_value(value))
 
 
 def to_columns(data_type: DataType, value: Value) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from runs.models import Run, RunHead
 
 
 def find_run(handle: str) -> Run:
-    """The run with this handle, its head loaded; deleted ones too.
+    """The run with this handle; deleted ones too.
 
     Raises:
         NotFound: `unknown_run`.
@@ -95,4 +95,4 @@ def _run_of(handle: str) -> Run | None:
     parsed = parse_handle(handle)
     if parsed is None:
         return None
-    return Run.objects.select_related("head").filter(handle=parsed).first()
+    return Run.objects.filter(handle=parsed).order_by().first()

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
 from catalog.definitions import parse_handle, resolve_fields
-from catalog.errors import Conflict, Illegal, Refused
+from catalog.errors import Conflict, Illegal, Refused, TooLarge
 from catalog.models import Field
 from catalog.types import Value, check_text
 from runs import attributes
@@ -35,6 +35,8 @@ from runs.models import (
 
 TAGS_PER_RUN = 256
 TAGS_PER_REQUEST = 1_000
+RUNS_PER_REQUEST = 10_000
+RUNS_PER_TRANSACTION = 100
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,56 @@ def remove_tags(run: Run, given: object) -> int:
     if removed:
         bump_meta(run)
     return removed
+
+
+@dataclass(frozen=True)
+class Retagged:
+    """Attributes:
+    runs: how many runs were looked at.
+    refused: runs that would have had too many tags, and why; nothing of theirs changed.
+    """
+
+    runs: int
+    added: int
+    removed: int
+    refused: list[dict[str, str]]
+
+
+def retag_runs(runs: QuerySet[Run], *, add: object, remove: object) -> Retagged:
+    """Remove and then add tags on many runs; a second call changes nothing more.
+
+    Each run changes whole or not at all, in transactions of a hundred runs: appends to other runs
+    wait for no more than that.
+
+    Raises:
+        Illegal: a tag is not legal; TooLarge: more than 10,000 runs. Nothing was changed.
+    """
+    adding, removing = parse_tags(add), parse_tags(remove)
+    found = list(runs.order_by("pk")[: RUNS_PER_REQUEST + 1])
+    if len(found) > RUNS_PER_REQUEST:
+        raise TooLarge(
+            "too_many",
+            f"At most {RUNS_PER_REQUEST:,} runs at once; narrow the filter.",
+            limit=RUNS_PER_REQUEST,
+        )
+    added = removed = 0
+    refused = []
+    for start in range(0, len(found), RUNS_PER_TRANSACTION):
+        with transaction.atomic():
+            for run in found[start : start + RUNS_PER_TRANSACTION]:
+                try:
+                    plus, minus = _retag(run, adding, removing)
+                except Illegal as fault:
+                    refused.append({"run": str(run.handle), "message": fault.message})
+                else:
+                    added, removed = added + plus, removed + minus
+    return Retagged(len(found), added, removed, refused)
+
+
+@transaction.atomic
+def _retag(run: Run, add: list[str], remove: list[str]) -> tuple[int, int]:
+    removed = remove_tags(run, remove) if remove else 0
+    return add_tags(run, add) if add else 0, removed
 
 
 def parse_tags(given: object) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,8 @@ from catalog.types import dump_value
 from runs.attributes import value_of
 from runs.filters import STALE_AFTER
 from runs.models import Attribute, Gap, Run, RunHead, RunSeries, RunTag, Tag
+
+RUNS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,17 @@ def describe_runs(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return basics
 
 
-def describe_basics(runs: Sequence[Run], heads: dict[int, RunHead]) -> list[dict[str, Any]]:
-    """Each run with its tags and attributes, without anything about rows. Three queries."""
+def describe_basics(runs: Sequence[Run], heads: Mapping[int, RunHead]) -> list[dict[str, Any]]:
+    """Each run with its tags and attributes, without anything about rows.
+
+    Three queries for each 10,000 runs: a statement takes no more than 32,766 parameters.
+    """
+    starts = range(0, len(runs), RUNS_AT_ONCE)
+    batches = (runs[start : start + RUNS_AT_ONCE] for start in starts)
+    return [shown for batch in batches for shown in _describe_basics(batch, heads)]
+
+
+def _describe_basics(runs: Sequence[Run], heads: Mapping[int, RunHead]) -> list[dict[str, Any]]:
     ids = [run.pk for run in runs]
     tags: dict[int, list[str]] = defaultdict(list)
     pairs = RunTag.objects.filter(run_id__in=ids).values_list("run_id", "tag__name")

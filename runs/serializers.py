@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from catalog.serializers import FieldSerializer, SeriesSerializer
+
 
 class OpenSerializer(serializers.Serializer[Any]):
     replace = serializers.BooleanField()
@@ -45,6 +47,45 @@ class RunSerializer(serializers.Serializer[Any]):
     gaps = serializers.IntegerField()
 
 
+class RunPageSerializer(serializers.Serializer[Any]):
+    results = RunSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+    count = serializers.IntegerField(required=False, help_text="on the first page")
+
+
+class AddedSerializer(serializers.Serializer[Any]):
+    added = serializers.IntegerField()
+
+
+class RemovedSerializer(serializers.Serializer[Any]):
+    removed = serializers.IntegerField()
+
+
+class FilterSerializer(serializers.Serializer[Any]):
+    filter = serializers.DictField(required=False, allow_null=True)
+
+
+class SeriesCountSerializer(serializers.Serializer[Any]):
+    series = SeriesSerializer()
+    runs = serializers.IntegerField()
+
+
+class FieldCountSerializer(serializers.Serializer[Any]):
+    field = FieldSerializer()
+    runs = serializers.IntegerField()
+
+
+class CommonSerializer(serializers.Serializer[Any]):
+    runs = serializers.IntegerField()
+    series = SeriesCountSerializer(many=True)
+    attributes = FieldCountSerializer(many=True)
+
+
+class TagSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    runs = serializers.IntegerField()
+
+
 class DeletedSerializer(serializers.Serializer[Any]):
     deleted = serializers.IntegerField()
     rows = serializers.IntegerField(required=False)
@@ -54,8 +95,23 @@ class TagsSerializer(serializers.Serializer[Any]):
     tags = serializers.ListField(child=serializers.CharField())
 
 
+class RetagSerializer(serializers.Serializer[Any]):
+    filter = serializers.DictField(allow_null=True)
+    add = serializers.ListField(child=serializers.CharField(), required=False)
+    remove = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+class RetaggedSerializer(serializers.Serializer[Any]):
+    runs = serializers.IntegerField()
+    added = serializers.IntegerField()
+    removed = serializers.IntegerField()
+    refused = serializers.ListField(child=serializers.DictField())
+
+
 class AttributesSerializer(serializers.Serializer[Any]):
-    values_ = serializers.DictField(source="values", help_text="sent as `values`")
+    def get_fields(self) -> dict[str, Any]:
+        # Not declared: `values` would hide a dictionary's method from type checkers.
+        return {"values": serializers.DictField(help_text="field (handle or name): value")}
 
 
 class SearchSerializer(serializers.Serializer[Any]):

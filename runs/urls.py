@@ -8,6 +8,7 @@ urlpatterns = [
     path("runs/", api.RunList.as_view()),
     path("runs/search/", api.RunSearch.as_view()),
     path("runs/common/", api.RunCommon.as_view()),
+    path("runs/tags/", api.RunsTags.as_view()),
     path("runs/<str:handle>/", api.RunDetail.as_view()),
     path("runs/<str:handle>/open", api.RunOpen.as_view()),
     path("runs/<str:handle>/append", api.RunAppend.as_view()),

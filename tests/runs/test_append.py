@@ -304,6 +304,19 @@ def test_a_repeated_or_overlapping_skip_counts_its_rows_once(
     refused(post(api, writer, skip_frame(training, 11, 1)), 409, "gap")
 
 
+def test_a_skip_that_is_known_leaves_the_check_values_as_they_are(
+    api: Api, writer: Writer, training: SeriesInfo
+) -> None:
+    writer.write(training, rows_of(*range(9)))
+    post(api, writer, writer.frame(training, 0, 3))
+    post(api, writer, skip_frame(training, 3, 2))
+    writer.chain_starts[training.handle] = 5
+    post(api, writer, writer.frame(training, 5, 7))
+    assert post(api, writer, skip_frame(training, 3, 2)).status_code == 200
+    assert post(api, writer, writer.frame(training, 7)).status_code == 200
+    assert shown(api, writer.run)["gaps"] == 2
+
+
 def test_rows_after_a_skip_in_the_same_append_are_taken(
     api: Api, writer: Writer, training: SeriesInfo
 ) -> None:
@@ -566,7 +579,7 @@ def test_a_message_of_a_foreign_writer_id_or_generation_is_refused(
     for writer in ("", "0" * 31, "G" * 32, "0" * 32 + "0"):
         body = append_frame(1, writer)
         answer = api.post(f"runs/{run}/append", body, content_type=MEDIA_TYPE)
-        refused(answer, 422, "illegal_value", "writer")
+        assert refused(answer, 422, "illegal_value", "writer")["frame"] == 0
     for generation in (0, 2, 2**53 - 1):
         refused(post(api, Writer(run, generation)), 409, "stale_generation")
     assert store() == before

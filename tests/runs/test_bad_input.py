@@ -35,13 +35,20 @@ pytestmark = pytest.mark.django_db
 
 
 def send(api: Api, writer: Writer, body: bytes) -> Any:
-    return api.post(f"runs/{writer.run}/append", body, content_type=MEDIA_TYPE)
+    return named(api.post(f"runs/{writer.run}/append", body, content_type=MEDIA_TYPE))
+
+
+def named(answer: Any) -> Any:
+    """Every append that cannot be taken names its frame or operation."""
+    if answer.status_code in (400, 422):
+        assert {"frame", "op"} & set(answer.json()), answer.json()
+    return answer
 
 
 def send_json(api: Api, writer: Writer, columns: Any, **frame: Any) -> Any:
     frame = {"series": "training", "first": 0, "columns": columns} | frame
     body = {"generation": 1, "writer": writer.id, "frames": [frame]}
-    return api.post(f"runs/{writer.run}/append", body)
+    return named(api.post(f"runs/{writer.run}/append", body))
 
 
 LEGAL = {"step": [1, 2], "loss": [0.5, 1.5], "note": ["a", "b"], "ok": [True, False]}
@@ -499,7 +506,7 @@ def test_an_illegal_skip_is_refused(
     whole = {"series": "training", "first": 0, "rows": 1, "reason": ""} | skip
     body = {"generation": 1, "writer": writer.id, "frames": [{"skip": whole}]}
     before = store()
-    assert api.post(f"runs/{writer.run}/append", body).status_code in (400, 422)
+    assert named(api.post(f"runs/{writer.run}/append", body)).status_code in (400, 422)
     assert store() == before
 
 
@@ -523,7 +530,7 @@ def test_a_json_append_of_another_form_is_refused(
 ) -> None:
     whole = {"generation": 1, "writer": writer.id} | body
     before = store()
-    assert api.post(f"runs/{writer.run}/append", whole).status_code == status
+    assert named(api.post(f"runs/{writer.run}/append", whole)).status_code == status
     assert store() == before
 
 
