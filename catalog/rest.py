@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any, TypeVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -83,6 +83,11 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
         logger.error("The database has no space left: %s", error)
         message = "The server has no space left; nothing was stored. Make room, then try again."
         return _again("no_space", message, status=507)
+    if isinstance(error, IntegrityError | InternalError):
+        # Whoever expects one catches it. Here something that the request refers to was deleted
+        # after it was looked up, which is told at commit (by Citus as an InternalError).
+        logger.error("The database refused a change: %s", error, exc_info=error)
+        return _again("try_again", "Something changed meanwhile; try again.", status=503)
     if is_transient(error):
         logger.warning("The database asked to try again: %s", error)
         return _again("try_again", "The database is busy; try again.", status=503)

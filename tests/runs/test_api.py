@@ -9,7 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import InterfaceError, OperationalError, connection
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+)
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from psycopg import errors as postgres_errors
@@ -231,6 +237,21 @@ def test_what_passes_by_itself_is_503_with_a_time_to_try_again(
     answer = api.post(f"runs/{run}/append", Writer(run, 1).message(), content_type=MEDIA_TYPE)
     refused(answer, 503, "try_again", "try again")
     assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("kind", [IntegrityError, InternalError])
+def test_what_was_deleted_while_it_was_used_is_503_and_on_record(
+    api: Api,
+    run: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kind: type[Exception],
+) -> None:
+    _fail(monkeypatch, kind("violates foreign key constraint"))
+    answer = api.post(f"runs/{run}/append", Writer(run, 1).message(), content_type=MEDIA_TYPE)
+    refused(answer, 503, "try_again", "Something changed meanwhile")
+    assert "violates foreign key" in caplog.text
+    assert "Traceback" in caplog.text
 
 
 @pytest.mark.parametrize("kind", FULL)

@@ -12,7 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
+from catalog import definitions
+from catalog.models import Series
 from catalog.snapshot import SeriesInfo
+from runs import append as appending
 from runs import lifecycle
 from runs.heads import find_run
 from runs.models import Chunk, Gap, Run, RunHead, RunSeries, Stream
@@ -583,3 +586,29 @@ def test_a_message_of_a_foreign_writer_id_or_generation_is_refused(
     for generation in (0, 2, 2**53 - 1):
         refused(post(api, Writer(run, generation)), 409, "stale_generation")
     assert store() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_series_that_is_deleted_while_its_rows_arrive_is_unknown(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, series = Api(alice), make_series()
+    writer = Writer(str(lifecycle.create_run(alice).run.handle), 1)
+    writer.write(series, rows_of(1))
+    honest = appending._bind
+
+    def bind_then_delete(request: Any) -> Any:
+        bound = honest(request)
+        definitions.delete_series(definitions.find(Series, series.handle))
+        return bound
+
+    monkeypatch.setattr(appending, "_bind", _once(bind_then_delete, then=honest))
+    answer = post(api, writer, writer.frame(series))
+    assert refused(answer, 422, "unknown_series")["frame"] == 1
+    assert not Chunk.objects.exists()
+    assert not Stream.objects.exists()
+
+
+def _once(first: Any, *, then: Any) -> Any:
+    left = [first]
+    return lambda request: (left.pop() if left else then)(request)
