@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -44,6 +45,14 @@ def nothing_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         for name in ("STREAMVIS_URL", "STREAMVIS_TOKEN", "STREAMVIS_SPOOL", *XDG):
             patch.delenv(name, raising=False)
         yield
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests about SQLite belong to the run on SQLite; on PostgreSQL they are no tests at all."""
+    if os.environ.get("STREAMVIS_TEST_DATABASE_URL"):
+        apart = [item for item in items if item.get_closest_marker("sqlite")]
+        items[:] = [item for item in items if item not in apart]
+        config.hook.pytest_deselected(items=apart)
 
 
 def _person(name: str) -> User:

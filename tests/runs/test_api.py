@@ -274,7 +274,7 @@ def test_a_mistake_of_ours_is_not_called_transient(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="max_page_count is SQLite's")
+@pytest.mark.sqlite
 def test_a_database_that_may_not_grow_refuses_whole_and_takes_the_rows_later(alice: User) -> None:
     api, series = Api(alice), make_series("s", {"t": "text"})
     writer = Writer(str(lifecycle.create_run(alice).run.handle), 1)
