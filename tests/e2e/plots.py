@@ -67,6 +67,15 @@ class Plot:
         ground = colours[counts.argmax()]
         return np.abs(pixels - ground).sum(axis=2) > 60
 
+    def resize_to(self, height: int) -> None:
+        """Change the window until the plot area has this height, in pixels."""
+        size = self.page.viewport_size
+        assert size is not None
+        frames = self.stats["frames"]
+        changed = size["height"] + height - self.pixels().shape[0]
+        self.page.set_viewport_size({"width": size["width"], "height": changed})
+        self.wait_until(f"window.__streamvis.stats().frames > {frames}")
+
     def centre(self) -> tuple[float, float]:
         box = self.page.locator("streamvis-plot").bounding_box()
         assert box is not None

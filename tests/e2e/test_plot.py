@@ -200,12 +200,14 @@ with DataLogger() as log:
     log.write({series!r}, step=list(range(5000)), loss=[math.sin(i / 300) for i in range(5000)])
 """,
     )
-    drawn = []
-    for renderer in RENDERERS:
-        plot.open(series, x="step", y="loss", renderer=renderer)
-        plot.wait_for_drawn(5000)
-        drawn.append(plot.marks())
-    one, other = drawn
+    plot.open(series, x="step", y="loss", renderer="canvas")
+    plot.wait_for_drawn(5000)
+    one = plot.marks()
+    plot.open(series, x="step", y="loss", renderer="webgpu")
+    plot.wait_for_drawn(5000)
+    # The page with Canvas has a line more of words, and so a smaller plot.
+    plot.resize_to(one.shape[0])
+    other = plot.marks()
     assert one.shape == other.shape
     for left, right in ((one, other), (other, one)):
         near = np.zeros_like(right)

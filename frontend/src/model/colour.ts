@@ -61,7 +61,7 @@ export function categoryColour(index: number, ground: Ground): Rgb {
 }
 
 /** The part of viridis that neither ground swallows. */
-const TRIM: Record<Ground, [number, number]> = { light: [0, 0.88], dark: [0.26, 1] };
+const TRIM: Record<Ground, [number, number]> = { light: [0, 0.82], dark: [0.26, 1] };
 
 export function rampColour(t: number, ground: Ground): Rgb {
   const [from, to] = TRIM[ground];
