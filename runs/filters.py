@@ -25,9 +25,8 @@ from runs.models import Attribute, Run, RunHead, RunSeries, RunTag
 from runs.times import parse_time
 
 MAX_HANDLES = 10_000
-# Each is a semi-join, which PostgreSQL plans in more than quadratic time: 0.25 s for these, 15 s
-# for 100.
-MAX_CONDITIONS = 32
+# Each is a join: PostgreSQL plans and runs 20 in 0.1 s, and has not answered 100 in ten minutes.
+MAX_CONDITIONS = 20
 STALE_AFTER = timedelta(minutes=10)
 STATES = ("running", "finished", "failed", "stale")
 
@@ -41,11 +40,12 @@ class TagNode:
     def q(self) -> Q:
         if not self.names:  # an empty list matches no run; so negated, it drops none
             return Q() if self.negate else Q(pk__in=[])
-        bearing = RunTag.objects.filter(tag__name__in=self.names).values("run_id")
-        if self.every:
-            # One grouped subquery: PostgreSQL plans a semi-join a tag in exponential time.
-            bearing = bearing.annotate(borne=Count("tag_id")).filter(borne=len(set(self.names)))
-        q = Q(pk__in=bearing.values("run_id"))
+        bearers = RunTag.objects.filter(tag__name__in=self.names).values("run_id")
+        if self.every:  # counted, not joined once for each: a run bears a tag once
+            counted = bearers.annotate(borne=Count("pk")).filter(borne=len(set(self.names)))
+            q = Q(pk__in=counted.values("run_id"))
+        else:
+            q = Q(pk__in=bearers)
         return ~q if self.negate else q
 
 
