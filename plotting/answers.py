@@ -35,9 +35,26 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
     """The same as one JSON object.
 
     Raises:
-        TooLarge: more than a million values; nothing was read.
+        TooLarge: more than a million values; nothing was read, or not all windows.
     """
-    rows = sum(piece.span.head.rows - piece.span.first for piece in dataset.pieces)
+    if dataset.query.window is None:
+        rows = sum(piece.span.head.rows - piece.span.first for piece in dataset.pieces)
+        _check_size(dataset, rows)
+    rows = 0
+    cursor = dict(dataset.cursor)
+    data: list[dict[str, Any]] = []
+    for piece, page in chain.from_iterable(dataset.batches()):
+        if page is None:
+            cursor.pop(piece.run)
+            data = [part for part in data if part["run"] != piece.run]
+        else:
+            rows += page.rows
+            _check_size(dataset, rows)
+            data.append(_page_as_json(dataset, piece, page))
+    return {**_head(dataset), "data": data, "cursor": cursor, "more": dataset.more}
+
+
+def _check_size(dataset: Dataset, rows: int) -> None:
     values = rows * len(dataset.query.positions)
     if values > MAX_JSON_VALUES:
         raise TooLarge(
@@ -46,15 +63,6 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
             "(Accept: application/vnd.streamvis.frames), fewer fields or runs, or max_rows.",
             limit=MAX_JSON_VALUES,
         )
-    cursor = dict(dataset.cursor)
-    data: list[dict[str, Any]] = []
-    for piece, page in chain.from_iterable(dataset.batches()):
-        if page is None:
-            cursor.pop(piece.run)
-            data = [part for part in data if part["run"] != piece.run]
-        else:
-            data.append(_page_as_json(dataset, piece, page))
-    return {**_head(dataset), "data": data, "cursor": cursor, "more": dataset.more}
 
 
 def _head(dataset: Dataset) -> dict[str, Any]:

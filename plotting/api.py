@@ -26,6 +26,7 @@ QUERY = inline_serializer(
         "cursor": serializers.DictField(required=False, allow_null=True),
         "attributes": serializers.ListField(child=serializers.CharField(), required=False),
         "max_rows": serializers.IntegerField(required=False, allow_null=True),
+        "window": serializers.DictField(required=False, allow_null=True),
     },
 )
 

@@ -14,12 +14,15 @@ from catalog.errors import Illegal
 from catalog.models import Field
 from catalog.snapshot import FieldInfo, SeriesInfo, load_series
 from catalog.types import check_text
+from plotting import windowed
+from plotting.series_fields import find_position
+from plotting.windows import Window
 from runs.columns import Head, Page, Span, read_heads, read_spans
 from runs.filters import MAX_HANDLES, RunFilter, parse_filter
 from runs.models import Run, RunHead
 from runs.queries import describe_basics
 
-KEYS = ("filter", "series", "fields", "attributes", "cursor", "max_rows")
+KEYS = ("filter", "series", "fields", "attributes", "cursor", "max_rows", "window")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class DataQuery:
     """Attributes:
     positions: the asked fields, by their place in the series.
     cursor: what the caller holds: handle -> (generation, rows).
+    window: means over windows are asked for, instead of rows.
     """
 
     run_filter: RunFilter
@@ -35,9 +39,13 @@ class DataQuery:
     attributes: tuple[Field, ...]
     cursor: Mapping[str, tuple[int, int]]
     max_rows: int | None
+    window: Window | None = None
 
     @property
     def fields(self) -> list[FieldInfo]:
+        """The answer's columns."""
+        if self.window is not None:
+            return windowed.result_fields(self.window, self.series, self.positions)
         return [self.series.fields[position] for position in self.positions]
 
 
@@ -69,9 +77,14 @@ class Dataset:
     more: bool
 
     def batches(self) -> Iterator[list[tuple[Piece, Page | None]]]:
-        """The rows of all pieces; None: the run was replaced or purged meanwhile."""
-        spans = [piece.span for piece in self.pieces]
-        for batch in read_spans(spans, self.query.series, self.query.positions):
+        """The rows (or windows) of all pieces; None: the run was replaced or purged meanwhile."""
+        query, spans = self.query, [piece.span for piece in self.pieces]
+        batches = (
+            read_spans(spans, query.series, query.positions)
+            if query.window is None
+            else windowed.read_results(query.window, spans, query.series, query.positions)
+        )
+        for batch in batches:
             yield [(self.pieces[index], page) for index, page in batch]
 
 
@@ -79,7 +92,8 @@ def parse_query(body: Mapping[str, Any], *, user_name: str) -> DataQuery:
     """Check a request against the catalogue.
 
     Raises:
-        Illegal: `unknown_series`, `unknown_field`, `illegal_filter`, `illegal_cursor`.
+        Illegal: `unknown_series`, `unknown_field`, `illegal_filter`, `illegal_cursor`, and those of
+            `windowed.parse_window`.
     """
     name = check_text(body["series"], what="series", max_bytes=1_000)
     series = load_series([name]).get(name)
@@ -95,7 +109,20 @@ def parse_query(body: Mapping[str, Any], *, user_name: str) -> DataQuery:
         tuple(resolve_fields(attributes)),
         _parse_cursor(body.get("cursor")),
         _parse_max_rows(body.get("max_rows")),
+        _parse_window(body, series),
     )
+
+
+def _parse_window(body: Mapping[str, Any], series: SeriesInfo) -> Window | None:
+    window = windowed.parse_window(body.get("window"), series)
+    for key in ("cursor", "max_rows"):
+        if window is not None and body.get(key) is not None:
+            raise Illegal(
+                "illegal_value",
+                f"Windows are computed from all rows each time: leave out {key}.",
+                field=key,
+            )
+    return window
 
 
 def _parse_fields(given: object, series: SeriesInfo) -> tuple[int, ...]:
@@ -103,18 +130,7 @@ def _parse_fields(given: object, series: SeriesInfo) -> tuple[int, ...]:
         return tuple(range(len(series.fields)))
     if not isinstance(given, list):
         raise Illegal("wrong_type", "fields must be a list.", field="fields")
-    positions = []
-    for key in given:
-        position = series.positions.get(check_text(key, what="fields", max_bytes=1_000))
-        if position is None:
-            names = ", ".join(field.name for field in series.fields)
-            raise Illegal(
-                "unknown_field",
-                f"Series {series.name!r} has no field {key!r}; it has {names}.",
-                field=key,
-                series=series.name,
-            )
-        positions.append(position)
+    positions = [find_position(series, key, what="fields") for key in given]
     return tuple(dict.fromkeys(positions))
 
 
@@ -151,11 +167,17 @@ def _is_count(given: object) -> bool:
 
 
 def take_snapshot(query: DataQuery) -> Dataset:
-    """Read the heads of all runs in one statement, and what follows from them."""
+    """Read the heads of all runs in one statement, and what follows from them.
+
+    Raises:
+        TooLarge: a run is too long for windows; nothing of it was read.
+    """
     passing = query.run_filter.runs()
     heads = read_heads(passing, query.series.id)
     runs = [run for run in passing.order_by("started_at", "handle") if run.pk in heads]
     pieces, cursor, more = _plan(query, runs, heads)
+    if query.window is not None:
+        windowed.check_size(query.window, query.positions, [piece.span for piece in pieces])
     return Dataset(
         query,
         _describe(query, runs, heads),

@@ -253,8 +253,9 @@ class FakeServer:
 
     def data(self, body: dict[str, Any]) -> bytes:
         entry = self.series[body["series"]]
+        window = body.get("window")
         fields = [
-            each
+            in_windows(each) if window else each
             for each in entry["fields"]
             if body["fields"] is None or each["name"] in body["fields"]
         ]
@@ -277,7 +278,9 @@ class FakeServer:
             handle, generation = run["run"], self.runs[run["run"]].generation
             known = cursor.get(handle, [0, 0])
             first = known[1] if known[0] == generation else 0
-            message += self._row_frames(handle, body["series"], fields, generation, first)
+            message += self._row_frames(
+                handle, means(self.rows(handle, body["series"]), window), fields, generation, first
+            )
             if self.data_reset == handle:
                 self.data_reset = None
                 message += frames.encode("reset", {"run": handle})
@@ -287,9 +290,9 @@ class FakeServer:
         return message + frames.encode("end", {"cursor": end, "more": False})
 
     def _row_frames(
-        self, run: str, series: str, fields: list[Any], generation: int, first: int
+        self, run: str, rows: list[Any], fields: list[Any], generation: int, first: int
     ) -> bytes:
-        rows, message = self.rows(run, series), b""
+        message = b""
         for start in range(first, len(rows), 3):
             part = rows[start : start + 3]
             columns = [
@@ -302,6 +305,23 @@ class FakeServer:
             keys = {"run": run, "generation": generation, "first": start}
             message += frames.encode_rows(keys, len(part), columns)
         return message
+
+
+def in_windows(field: dict[str, Any]) -> dict[str, Any]:
+    return {**field, "data_type": "float"} if field["data_type"] == "int" else field
+
+
+def means(rows: list[Any], window: dict[str, Any] | None) -> list[Any]:
+    """Windows in the order of the rows; the rows themselves without a window."""
+    if window is None:
+        return rows
+    size = window["size"]
+    found = [rows[stop - size : stop] for stop in range(size, len(rows) + 1, window["stride"])]
+    return [{name: mean([row[name] for row in part]) for name in part[0]} for part in found]
+
+
+def mean(values: list[Any]) -> Any:
+    return values[0] if isinstance(values[0], str | bool) else sum(values) / len(values)
 
 
 def as_column(data_type: str, values: list[Any]) -> frames.Column:
@@ -390,6 +410,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "data/":
             if content["series"] not in world.series:
                 return 422, error("unknown_series")
+            if "window" in content and "cursor" in content:
+                return 422, error("illegal_value", field="cursor")
             return 200, world.data(content), frames.MEDIA_TYPE
         return tuple(world.route(self.command, path, query, content))
 

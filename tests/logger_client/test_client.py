@@ -142,6 +142,31 @@ def test_a_run_replaced_while_it_is_read_is_read_anew(
     assert client.data(None, "s")["i"].tolist() == VALUES["i"] * 3
 
 
+def test_windows_come_typed_and_are_asked_for_anew_when_an_answer_breaks_off(
+    client: Client, server: Any, runs: list[str]
+) -> None:
+    window = {"size": 2, "stride": 2}
+    question = {"filter": None, "series": "s", "fields": None, "attributes": [], "window": window}
+    whole = len(server.data(question))
+    for cuts in ([], [whole // 2], [whole - 8, 10]):
+        server.data_cuts = list(cuts)
+        data = client.data(None, "s", window=window)
+        assert [data[name].dtype for name in data] == [np.float64, np.float64, object, np.bool_]
+        assert data["i"].tolist() == [-0.5, (2**53 + 1) / 2] * 3
+        assert data["t"].tolist() == ["", "שלום"] * 3
+        assert data["b"].tolist() == [True, False] * 3
+        assert data.run.tolist() == [0] * 2 + [1] * 4
+        assert server.data_cuts == []
+    server.data_reset = runs[2]
+    assert client.data(None, "s", window=window)["i"].tolist() == [-0.5, (2**53 + 1) / 2] * 3
+
+
+def test_no_window_at_all_has_the_right_dtypes(client: Client, runs: list[str]) -> None:
+    data = client.data(None, "s", window={"size": 100, "stride": 1})
+    assert data.rows == 0
+    assert [data[name].dtype for name in FIELDS] == [np.float64, np.float64, object, np.bool_]
+
+
 def test_runs_come_from_all_pages_in_order(client: Client, server: Any, runs: list[str]) -> None:
     found = client.runs({"with_rows": None})
     assert [run.handle for run in found] == runs

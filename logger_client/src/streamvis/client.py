@@ -105,10 +105,13 @@ class Client:
         series: str,
         fields: Iterable[str] | None = None,
         attributes: Iterable[str] = (),
+        window: Mapping[str, Any] | None = None,
     ) -> Columns:
         """The rows of one series of all runs that pass.
 
         `series`, `fields`, `attributes`: names or handles; without `fields` all of the series.
+        `window={"size": n, "stride": m, "order": field, "group": [fields]}` asks for means over
+        windows instead of rows (docs/formats/columns.md, "Windows"); numbers are then float64.
         One snapshot: each run's rows as of the beginning of the call. Raises TruncatedAnswer when
         the server's answers keep ending early.
         """
@@ -118,6 +121,8 @@ class Client:
             "fields": None if fields is None else list(fields),
             "attributes": list(attributes),
         }
+        if window is not None:
+            question["window"] = dict(window)
         gatherer = Gatherer(self._frames, question)
         gatherer.gather()
         return _columns(gatherer)

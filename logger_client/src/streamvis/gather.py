@@ -46,6 +46,8 @@ class Gatherer:
 
     def _exchange(self) -> bool:
         """One question; True when its answer was whole, and left nothing to ask."""
+        if "window" in self._question:  # results are computed anew each time: nothing to go on from
+            self.held.clear()
         cursor = {run: [each.generation, each.rows] for run, each in self.held.items()}
         question = {**self._question, "cursor": cursor} if cursor else self._question
         complete = reset = False
