@@ -4,13 +4,14 @@ from typing import Any, cast
 
 from django.urls import path
 
-from plotting import api, pages
+from plotting import api, pages, statistics_api
 from plotting.consumers import LiveConsumer
 
 urlpatterns = [
     path("", pages.home, name="home"),
     path("plot/", pages.plot, name="plot"),
     path("api/v1/data/", api.Data.as_view()),
+    path("api/v1/statistics/", statistics_api.Statistics.as_view()),
 ]
 # Django's stubs know of no ASGI applications behind a path; Channels' router takes them.
 websocket_urlpatterns: list[Any] = [path("ws/live/", cast("Any", LiveConsumer.as_asgi()))]
