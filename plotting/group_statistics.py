@@ -27,8 +27,8 @@ from plotting.statistics_requests import DTYPES, StatisticsQuery
 from plotting.wholes import read_wholes
 from runs.frames import Array
 
-# All are held together, because quantiles need them: 0.6 GB at its peak while they are sorted.
-MAX_ROWS = 2**23
+# All are held together, because quantiles need them: about 0.6 GB while they are sorted.
+MAX_ROWS = 2**22
 MAX_VALUES = 1_000_000
 _COLUMNS = 10  # of an answer's points, without quantiles
 
@@ -101,7 +101,7 @@ def _aligner(query: StatisticsQuery, read: Sequence[RunRows]) -> tuple[Align, di
         return align_same, {"kind": kind}
     if kind == "nearest":
         of_run = {} if given is not None or not read else {"run": read[0].run}
-        grid = given if given is not None else np.unique(_all_x(query, read[:1]))
+        grid = given if given is not None else align_same(_all_x(query, read[:1])).x
         return partial(align_nearest, grid=grid), {"kind": kind, "count": len(grid), **of_run}
     edges = given if given is not None else _edges(query, read)
     ends = {"min": None, "max": None}

@@ -114,7 +114,7 @@ class Summary:
 
 def summarise(at: Array, run: Array, y: Array, quantiles: Sequence[float]) -> Summary:
     """Statistics of y (no NaN) by point; ``run`` tells whose each value is."""
-    order = np.lexsort((y, at))
+    order = _sorted_rows(at, y)
     at, run, y = at[order], run[order], y[order]
     parts = _Parts.of(at)
     values = y.astype(np.float64)
@@ -138,11 +138,19 @@ def one_per_run(at: Array, run: Array, y: Array) -> tuple[Array, Array, Array]:
     """The mean of each run at each of its points: points, runs, means."""
     points = int(at.max(initial=0)) + 1
     key = run * points + at
-    order = np.lexsort((y, key))
+    order = _sorted_rows(key, y)
     key = key[order]
     parts = _Parts.of(key)
     keys = key[parts.starts]
     return keys % points, keys // points, _means(y[order].astype(np.float64), parts)
+
+
+def _sorted_rows(keys: Array, y: Array) -> Array:
+    """Row numbers by key, then y. Rows alike in both may stand in any order."""
+    order = np.argsort(y)
+    if keys.max(initial=0) < 2**16:  # numpy sorts these in linear time
+        keys = keys.astype(np.uint16)
+    return np.asarray(order[np.argsort(keys[order], kind="stable")])
 
 
 @dataclass(frozen=True)
@@ -202,5 +210,6 @@ def _quantile(values: Array, parts: _Parts, quantile: float) -> Array:
 def _runs(run: Array, parts: _Parts) -> Array:
     """Of how many runs the values of each part are."""
     most = int(run.max(initial=0)) + 1
-    pairs = np.unique(parts.spread(np.arange(len(parts.n))) * most + run)
-    return np.bincount(pairs // most, minlength=len(parts.n))
+    # Sorted here: np.unique hashes, and takes seconds for a million different numbers.
+    pairs = np.sort(parts.spread(np.arange(len(parts.n))) * most + run)
+    return np.bincount(pairs[_Parts.of(pairs).starts] // most, minlength=len(parts.n))
