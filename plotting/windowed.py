@@ -12,14 +12,14 @@ from catalog.snapshot import FieldInfo, SeriesInfo
 from catalog.types import DataType
 from plotting.series_fields import NUMERIC, find_position
 from plotting.wholes import Columns, read_wholes
-from plotting.windows import Line, Window, find_lines, first_values, means
+from plotting.windows import Lines, Window, find_lines, first_values, means
 from runs.columns import PAGE_ROWS, Page, Span
 from runs.frames import Column
 
 MAX_ROWS = 1_000_000  # of a window, and between two
 MAX_GROUP_FIELDS = 20
-# A run's rows are held together to be put in order: 256 MiB at 8 bytes a value.
-MAX_VALUES = 2**25
+# A run's rows are held together to be put in order: 128 MiB, and some times that on the way.
+MAX_VALUES = 2**24
 KEYS = ("size", "stride", "order", "group")
 
 
@@ -134,14 +134,14 @@ def _pages(
         _result(columns[position], lines, averaged=_is_averaged(window, series, position))
         for position in positions
     )
-    total = sum(line.results for line in lines)
+    total = len(lines.firsts)
     for first in range(0, total, PAGE_ROWS):
         stop = min(total, first + PAGE_ROWS)
         part = tuple(_slimmed(column.rows_from(first, stop)) for column in results)
         yield Page(first, stop - first, part)
 
 
-def _result(column: Column, lines: Sequence[Line], *, averaged: bool) -> Column:
+def _result(column: Column, lines: Lines, *, averaged: bool) -> Column:
     return means(column, lines) if averaged else first_values(column, lines)
 
 

@@ -210,6 +210,36 @@ def test_means_at_the_ends_of_the_number_lines(stride: int) -> None:
     assert huge == pytest.approx(1.7e308)
 
 
+def near(power: int) -> st.SearchStrategy[int]:
+    """Integers of about this size, where float64s begin to leave some out."""
+    close = st.integers(-3, 3).map(lambda n: 2**power + n)
+    wide = st.integers(0, 2**power).map(lambda n: 2**power + n)
+    signed = st.tuples(st.one_of(close, wide), st.sampled_from([1, -1])).map(math.prod)
+    return signed.filter(lambda n: -(2**63) <= n < 2**63)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([19, 20, 21, 52, 53, 54, 55, 62, 63]).flatmap(
+        lambda power: st.lists(near(power), min_size=1, max_size=30)
+    ),
+    st.integers(1, 8),
+    st.integers(1, 8),
+)
+def test_means_of_integers_are_rounded_once(values: list[int], size: int, stride: int) -> None:
+    found = mean_of_ints(np.array(values, dtype=np.int64), Window(size, stride))
+    firsts = range(0, len(values) - size + 1, stride)
+    assert found.tolist() == [sum(values[at : at + size]) / size for at in firsts]
+
+
+def test_many_small_groups_are_cheap() -> None:
+    rows = 200_000
+    group = column_of("int", [row // 2 for row in range(rows)], rows, False)
+    lines = find_lines(Window(2, 1, None, (0,)), None, [group], rows)
+    found = means(group, lines).values
+    assert (found == np.arange(rows // 2)).all()
+
+
 def test_long_windows_are_cheap() -> None:
     values = np.arange(2_000_000, dtype=np.int64)
     found = mean_of_ints(values, Window(1_000_000, 1))
