@@ -174,12 +174,18 @@ def _means(values: Array, parts: _Parts) -> Array:
     """Means of sorted parts, by distances from the lower median."""
     least, greatest = values[parts.starts], values[parts.starts + parts.n - 1]
     with np.errstate(over="ignore", invalid="ignore"):  # inf − inf is NaN, and says so
-        shrink = np.where(np.maximum(-least, greatest) > _HUGE, _SHRINK, 1.0)
+        shrink = _shrink(values, parts)
         middle = values[parts.starts + (parts.n - 1) // 2]
         base = np.where(np.isfinite(middle), middle, 0.0) * shrink
         away = values * parts.spread(shrink) - parts.spread(base)
         mean = (base + _sums(away, parts) / parts.n) / shrink
     return np.asarray(np.clip(mean, least, greatest))
+
+
+def _shrink(values: Array, parts: _Parts) -> Array:
+    """A power of two for each part, by which no sum or distance of its values overflows."""
+    widest = np.maximum(-values[parts.starts], values[parts.starts + parts.n - 1])
+    return np.where(widest > _HUGE, _SHRINK, 1.0)
 
 
 def _sums(values: Array, parts: _Parts) -> Array:
@@ -188,11 +194,12 @@ def _sums(values: Array, parts: _Parts) -> Array:
 
 def _deviations(values: Array, mean: Array, parts: _Parts) -> Array:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        away = np.abs(values - parts.spread(mean))
+        shrink = _shrink(values, parts)
+        away = np.abs(values * parts.spread(shrink) - parts.spread(mean * shrink))
         widest = np.maximum.reduceat(away, parts.starts) if away.size else away
         scale = np.where(np.isfinite(widest) & (widest > 0), widest, 1.0)
         squares = _sums((away / parts.spread(scale)) ** 2, parts)
-        deviation = np.sqrt(squares / (parts.n - 1)) * scale
+        deviation = np.sqrt(squares / (parts.n - 1)) * scale / shrink
     return np.asarray(np.where(parts.n > 1, deviation, np.nan))
 
 

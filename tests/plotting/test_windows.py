@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +22,7 @@ from plotting import answers, windowed
 from plotting.datasets import parse_query, take_snapshot
 from plotting.windows import Window, find_lines, first_values, mean_of_floats, mean_of_ints, means
 from runs import columns as run_columns
+from runs import reaping
 from runs.frames import MEDIA_TYPE, column_of, read_columns, read_message
 from tests.factories import Script, make_series
 
@@ -296,6 +298,19 @@ def test_windows_too_many_for_json_and_runs_too_long(
     with pytest.raises(answers.TooLarge, match="20 values") as refused:
         ask(alice, window={"size": 10, "stride": 1, "order": "step"}, fields=["loss"])
     assert refused.value.status == 413
+
+
+def test_a_run_replaced_while_it_is_read_leaves_the_answer(alice: User, script: Script) -> None:
+    write(script, [0, 1], [1.0, 2.0])
+    other = Script(alice).open()
+    write(other, [0, 1], [3.0, 5.0])
+    body = {"series": "all", "window": {"size": 2, "stride": 1}, "fields": ["loss"]}
+    dataset = take_snapshot(parse_query(body, user_name=alice.username))
+    script.open()
+    assert reaping.reap(grace=timedelta(0)) == 1
+    answer = answers.as_json(dataset)
+    assert [page["columns"] for page in answer["data"]] == [{"loss": [4.0]}]
+    assert answer["cursor"] == {other.run: (1, 2)}
 
 
 def test_windows_need_no_more_queries_than_rows(
