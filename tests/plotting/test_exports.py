@@ -254,7 +254,7 @@ async def test_the_schema_says_what_the_columns_are(alice: User, form: Format) -
         from catalog.models import Field
 
         give_attributes(alice)
-        update_field(Field.objects.get(name="f"), unit="m/s")
+        update_field(Field.objects.get(name="f"), {"unit": "m/s"})
         return {field.name: str(field.handle) for field in Field.objects.all()}
 
     handles = await sync_to_async(world)()
@@ -304,10 +304,10 @@ async def test_an_arrow_stream_comes_batch_by_batch_with_one_dictionary(alice: U
     dataset = await sync_to_async(snapshot)(alice)
     parts = await collect(exports.stream_export(dataset, ARROW))
     assert len(parts) > 4
-    assert ipc.open_stream(b"".join(parts[:1]) + parts[-1]).schema.names[0] == "run"
+    assert ipc.open_stream(parts[0]).read_all().num_rows < 10
     kinds = [message.type for message in ipc.MessageReader.open_stream(b"".join(parts))]
     assert kinds.count("dictionary") == 1
-    assert kinds.count("record batch") == len(parts) - 2
+    assert kinds.count("record batch") == len(parts) - 1
     assert b"".join(parts).endswith(b"\xff\xff\xff\xff\0\0\0\0")
 
 
@@ -380,7 +380,7 @@ async def test_an_export_breaks_off_when_a_run_is_purged_meanwhile(
         script, *_ = make_world(alice, runs=1)
         dataset = snapshot(alice)
         script.open()
-        assert reaping.reap(grace=timedelta(0)) == 1
+        assert reaping.reap(grace=timedelta(0))
         return dataset
 
     dataset = await sync_to_async(world)()
