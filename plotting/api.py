@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from catalog.rest import ValueJSONRenderer, take
 from plotting import answers, encoding, exports
 from plotting.datasets import KEYS, Dataset, parse_query, take_snapshot
+from plotting.streaming import stream
 from runs.frames import MEDIA_TYPE
 
 QUERY = inline_serializer(
@@ -78,7 +79,7 @@ class Data(APIView):
         dataset = take_snapshot(query)
         if request.accepted_renderer.media_type == MEDIA_TYPE:
             frames = answers.stream_frames(dataset)
-            return encoding.stream_encoded(frames, MEDIA_TYPE, encoded)
+            return stream(frames, content_type=MEDIA_TYPE, encoding=encoded)
         answer = Response(answers.as_json(dataset))
         answer.add_post_render_callback(lambda done: encoding.encode_whole(done, encoded))
         return answer
@@ -96,7 +97,7 @@ class Data(APIView):
 def _export(dataset: Dataset, form: exports.Format, encoded: str | None) -> HttpResponseBase:
     parts = exports.stream_export(dataset, form)
     encoded = None if form.compressed else encoded
-    response = encoding.stream_encoded(parts, form.content_type, encoded)
+    response = stream(parts, content_type=form.content_type, encoding=encoded)
     name = exports.file_name(dataset, form)
     response["Content-Disposition"] = str(content_disposition_header(True, name))
     return response

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
 GZIP = 16 + zlib.MAX_WBITS
@@ -69,18 +69,6 @@ def choose_encoding(request: HttpRequest) -> str | None:
     offered = {name: weights.get(name, weights.get("*", 0.0)) for name in ENCODERS}
     best = max(offered, key=lambda name: offered[name])
     return best if offered[best] > 0 and offered[best] >= plain else None
-
-
-def stream_encoded(
-    content: AsyncGenerator[bytes], content_type: str, name: str | None
-) -> StreamingHttpResponse:
-    """An answer that is encoded while it is made."""
-    body = content if name is None else encode_parts(content, name)
-    response = StreamingHttpResponse(body, content_type=content_type)
-    patch_vary_headers(response, ["Accept-Encoding"])
-    if name is not None:
-        response["Content-Encoding"] = name
-    return response
 
 
 async def encode_parts(content: AsyncGenerator[bytes], name: str) -> AsyncGenerator[bytes]:
