@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import zlib
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Protocol
 
 from asgiref.sync import sync_to_async
@@ -23,6 +23,9 @@ class Encoder(Protocol):
 
     def end(self) -> bytes: ...
 
+    def close(self) -> None:
+        """Let go of what it holds, also when there was no end."""
+
 
 class Gzip:
     def __init__(self) -> None:
@@ -33,6 +36,9 @@ class Gzip:
 
     def end(self) -> bytes:
         return self._packer.flush()
+
+    def close(self) -> None:
+        pass
 
 
 class Zstd:
@@ -55,6 +61,9 @@ class Zstd:
         self._stream.close()
         return self._pipe.take()
 
+    def close(self) -> None:
+        self._stream.close()
+
 
 # The better first: level 1 of zstd is ten times as fast on floats.
 ENCODERS: dict[str, Callable[[], Encoder]] = {"zstd": Zstd, "gzip": Gzip}
@@ -74,10 +83,11 @@ def choose_encoding(request: HttpRequest) -> str | None:
 async def encode_parts(content: AsyncGenerator[bytes], name: str) -> AsyncGenerator[bytes]:
     """Each part encoded and flushed; threads do it, for it takes longer than the event loop may."""
     encoder = await sync_to_async(ENCODERS[name])()
-    async with aclosing(content):
-        async for part in content:
-            yield await sync_to_async(encoder.add)(part)
-    yield await sync_to_async(encoder.end)()
+    with closing(encoder):
+        async with aclosing(content):
+            async for part in content:
+                yield await sync_to_async(encoder.add)(part)
+        yield await sync_to_async(encoder.end)()
 
 
 def encode_whole(response: HttpResponse, name: str | None) -> None:

@@ -58,7 +58,7 @@ def _parquet_writer(table: Table) -> Writer:
     return ParquetWriter(table)
 
 
-ARROW = Format("application/vnd.apache.arrow.stream", "arrow", _arrow_writer)
+ARROW = Format("application/vnd.apache.arrow.stream", "arrows", _arrow_writer)
 PARQUET = Format("application/vnd.apache.parquet", "parquet", _parquet_writer, compressed=True)
 CSV = Format("text/csv", "csv", CsvWriter, slice_bytes=2**20)
 FORMATS = {form.media_type: form for form in (ARROW, PARQUET, CSV)}

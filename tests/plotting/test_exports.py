@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from asgiref.sync import sync_to_async
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import ipc
 
 from accounts.models import User
@@ -487,3 +489,11 @@ async def test_frames_and_json_are_answered_as_before(alice: User) -> None:
     assert (await post(alice, {"series": "all"}, "*/*"))["content-type"] == "application/json"
     as_text = await post(alice, {"series": "all"})
     assert json.loads(as_text.content)["data"]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
+def test_any_texts_come_back_from_csv(texts: list[str]) -> None:
+    line = csv_text._line(map(csv_text.quote, ["", *texts]))
+    [record] = csv_records(line.encode())
+    expected = [f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text for text in texts]
+    assert record == ["", *expected]
