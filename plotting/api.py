@@ -52,7 +52,7 @@ class CsvRenderer(FramesRenderer):
     media_type, format = exports.CSV.media_type, exports.CSV.name
 
 
-ANSWERS = {
+DATA_ANSWERS = {
     (200, "application/json"): dict,
     (200, MEDIA_TYPE): bytes,
     **{(200, media_type): bytes for media_type in exports.FORMATS},
@@ -68,7 +68,7 @@ class Data(APIView):
         CsvRenderer,
     ]
 
-    @extend_schema(request=QUERY, responses=ANSWERS)
+    @extend_schema(request=QUERY, responses=DATA_ANSWERS)
     def post(self, request: Request) -> HttpResponseBase:
         body = take(request.data, required=("series",), optional=KEYS)
         query = parse_query(body, user_name=request.user.get_username())
