@@ -96,4 +96,5 @@ def measure_appends(place: Place, limits: Limits) -> Iterator[Figure]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(write_for(*sys.argv[1:4], float(sys.argv[4]))))
+    url, token, series, seconds = sys.argv[1:]
+    print(json.dumps(write_for(url, token, series, float(seconds))))

@@ -19,6 +19,7 @@ from django.db import close_old_connections
 
 from accounts.credentials import issue_login_link
 from accounts.models import User
+from runs.group_commit import committing_together
 from runs.reaping import reap
 from streamvis_site import first_start
 
@@ -123,7 +124,8 @@ def run_server(listener: socket.socket) -> None:
         server_header=False,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        with committing_together():
+            uvicorn.Server(config).run(sockets=[listener])
     finally:
         ended.set()
         reaper.join()
