@@ -497,3 +497,18 @@ def test_any_texts_come_back_from_csv(texts: list[str]) -> None:
     [record] = csv_records(line.encode())
     expected = [f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text for text in texts]
     assert record == ["", *expected]
+
+
+@pytest.mark.parametrize("form", [ARROW, PARQUET], ids=["arrow", "parquet"])
+async def test_every_nan_keeps_its_bits(alice: User, form: Format) -> None:
+    from runs.frames import Column
+
+    await sync_to_async(make_world)(alice, runs=1)
+    table = tables.Table(await sync_to_async(snapshot)(alice, fields=["f"]))
+    patterns = [0x7FF8000000000001, 0xFFF8000000000123, 0x7FF0000000000001, 0x8000000000000000]
+    values = np.array(patterns, "<u8").view("<f8")
+    rows = tables.Rows(np.zeros(4, "<i4"), (Column("float", 4, values),), size=64)
+    writer = form.make_writer(table)
+    data = writer.begin() + writer.write(rows) + writer.end()
+    found = read_arrow(data) if form is ARROW else read_parquet(data)
+    assert found.column("f").to_numpy().view("<u8").tolist() == patterns
