@@ -1,14 +1,10 @@
-"""`POST data/` as Arrow, Parquet and CSV: the same rows as frames (docs/formats/columns.md)."""
+"""Arrow, Parquet and CSV: the same rows as frames (docs/formats/columns.md)."""
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import math
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,137 +18,37 @@ from hypothesis import strategies as st
 from pyarrow import ipc
 
 from accounts.models import User
-from plotting import answers, arrow, csv_text, exports, tables
-from plotting.datasets import Dataset, parse_query, take_snapshot
+from plotting import arrow, csv_text, exports, tables
+from plotting.datasets import Dataset
 from plotting.exports import ARROW, CSV, FORMATS, PARQUET, Format
 from runs import columns, reaping
-from runs.frames import MEDIA_TYPE, read_columns, read_message
 from tests.factories import Script, make_series
-from tests.plotting.test_data import KINDS, post, read
+from tests.plotting.exported import (
+    EVERY,
+    EXTREMES,
+    FORMULAS,
+    TYPES,
+    bits,
+    collect,
+    csv_records,
+    export,
+    frame_rows,
+    make_world,
+    read_arrow,
+    read_parquet,
+    rows_of,
+    same,
+    snapshot,
+    table_rows,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-EXTREMES = {
-    "i": [2**63 - 1, -(2**63), 0, -1, 2**53 + 1, 7],
-    "f": [math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1],
-    "t": ["", "été 🙂🏳️‍🌈", "שלום עולם", 'a "b", c\r\nd\n', "1", "nan"],
-    "b": [True, False, True, True, False, False],
-}
-TYPES = {"i": "int", "f": "float", "t": "text", "b": "bool"}
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"]
-Row = tuple[Any, ...]
-
-
-def bits(value: Any) -> Any:
-    """A value that equals another only if it is the same to the last bit."""
-    if isinstance(value, float):
-        return "float", np.float64(value).tobytes()
-    return type(value).__name__, value
-
-
-def same(rows: list[Row]) -> list[Row]:
-    return [tuple(map(bits, row)) for row in rows]
-
-
-def snapshot(user: User, **body: Any) -> Dataset:
-    return take_snapshot(parse_query({"series": "all", **body}, user_name=user.username))
-
-
-async def collect(parts: AsyncIterator[bytes]) -> list[bytes]:
-    return [part async for part in parts]
-
-
-async def export(user: User, form: Format, **body: Any) -> bytes:
-    dataset = await sync_to_async(snapshot)(user, **body)
-    return b"".join(await collect(exports.stream_export(dataset, form)))
-
-
-def read_arrow(data: bytes) -> pa.Table:
-    return ipc.open_stream(data).read_all()
-
-
-def read_parquet(data: bytes) -> pa.Table:
-    return pq.read_table(io.BytesIO(data))
-
-
-def table_rows(table: pa.Table) -> list[Row]:
-    table.validate(full=True)
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
-
-
-def csv_records(data: bytes) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
-
-
-PARSERS: dict[str, Callable[[str], Any]] = {
-    "int": int,
-    "float": float,
-    "text": str,
-    "bool": lambda cell: {"true": True, "false": False}[cell],
-}
-
-
-def csv_rows(data: bytes, *types: str) -> list[Row]:
-    _, *records = csv_records(data)
-    parsers = [PARSERS[each] for each in types]
-    return [
-        tuple(parse(cell) for parse, cell in zip(parsers, record, strict=True))
-        for record in records
-    ]
-
-
-async def frame_rows(user: User, **body: Any) -> list[Row]:
-    """What frames say: the run, and the fields' values."""
-    dataset = await sync_to_async(snapshot)(user, **body)
-    message = b"".join(await collect(answers.stream_frames(dataset)))
-    rows: list[Row] = []
-    for index, frame in enumerate(read_message(message, kinds=KINDS, max_frames=10_000)):
-        if frame.kind == "rows":
-            _, found = read_columns(frame, index)
-            values = [column.widened().tolist() for _, column in found]
-            rows += [(frame.header["run"], *row) for row in zip(*values, strict=True)]
-    return rows
-
-
-def make_world(owner: User, *, runs: int = 5) -> list[Script]:
-    make_series("all", **TYPES)
-    scripts = [Script(owner).open() for _ in range(runs)]
-    for at, script in enumerate(scripts):
-        if at != 1:  # a run without rows
-            script.write("all", **as_json(EXTREMES))
-            script.write("all", i=[at], f=[at / 7], t=[f"run {at}"], b=[True])
-    return scripts
-
-
-def as_json(values: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """The values as an append in JSON takes them."""
-    spelled = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-    return {
-        name: [spelled.get(repr(value), value) for value in column]
-        if name == "f"
-        else [str(value) for value in column]
-        if name == "i"
-        else column
-        for name, column in values.items()
-    }
 
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(columns, "PAGE_ROWS", 9)
     yield
-
-
-async def rows_of(user: User, form: Format, *types: str, **body: Any) -> list[Row]:
-    data = await export(user, form, **body)
-    if form is CSV:
-        return csv_rows(data, *types)
-    return table_rows(read_arrow(data) if form is ARROW else read_parquet(data))
-
-
-EVERY = pytest.mark.parametrize(
-    "form", FORMATS.values(), ids=[each.name for each in FORMATS.values()]
-)
 
 
 @EVERY
@@ -414,81 +310,8 @@ async def test_queries_do_not_grow_with_runs(
     assert [await sync_to_async(count)(form) for form in FORMATS.values()] == few
 
 
-# --- over HTTP
-
-
-@EVERY
-async def test_the_format_is_chosen_by_accept(alice: User, form: Format) -> None:
-    await sync_to_async(make_world)(alice)
-    response = await post(alice, {"series": "all", "cursor": {}}, form.media_type)
-    assert response.status_code == 200
-    assert response["content-type"] == form.content_type
-    assert response["content-disposition"] == f'attachment; filename="all.{form.name}"'
-    assert "Accept" in response["vary"]
-    assert await read(response) == await export(alice, form)
-
-
-@EVERY
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        ({"series": "nope"}, "unknown_series"),
-        ({"series": "all", "fields": ["nope"]}, "unknown_field"),
-        ({"series": "all", "cursor": {"0" * 32: [1, 2]}}, "illegal_cursor"),
-        (
-            {"series": "all", "cursor": {"11111111-1111-4111-8111-111111111111": [1, 2]}},
-            "illegal_cursor",
-        ),
-    ],
-)
-async def test_errors_are_json(alice: User, form: Format, body: Any, code: str) -> None:
-    await sync_to_async(make_world)(alice, runs=1)
-    response = await post(alice, body, form.media_type)
-    assert (response.status_code, response["content-type"]) == (422, "application/json")
-    assert response.json()["code"] == code
-
-
-async def test_too_much_for_csv_is_refused_before_reading(
-    alice: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await sync_to_async(make_world)(alice)
-    monkeypatch.setattr(exports, "MAX_CSV_CELLS", 4 * 7 * 5 - 1)
-    response = await post(alice, {"series": "all"}, CSV.media_type)
-    assert (response.status_code, response.json()["code"]) == (413, "too_many_values")
-    assert PARQUET.media_type in response.json()["message"]
-    assert (await post(alice, {"series": "all"}, ARROW.media_type)).status_code == 200
-
-
-async def test_max_rows_cuts_an_export(alice: User) -> None:
-    await sync_to_async(make_world)(alice)
-    response = await post(alice, {"series": "all", "max_rows": 9}, ARROW.media_type)
-    assert read_arrow(await read(response)).num_rows == 9
-
-
-def test_a_file_is_named_after_its_series(alice: User) -> None:
-    make_series('a/b "c"\r\nété', x="int")
-    dataset = snapshot(alice, series='a/b "c"\r\nété')
-    assert exports.file_name(dataset, CSV) == "a_b_c_été.csv"
-
-
-def test_pyarrow_is_not_imported_before_it_is_needed() -> None:
-    code = (
-        "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings';"
-        "django.setup(); import plotting.urls; assert 'pyarrow' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
 def test_quoting() -> None:
     assert csv_text.quote('=a"b') == '"\'=a""b"'
-
-
-async def test_frames_and_json_are_answered_as_before(alice: User) -> None:
-    await sync_to_async(make_world)(alice, runs=1)
-    assert (await post(alice, {"series": "all"}, MEDIA_TYPE))["content-type"] == MEDIA_TYPE
-    assert (await post(alice, {"series": "all"}, "*/*"))["content-type"] == "application/json"
-    as_text = await post(alice, {"series": "all"})
-    assert json.loads(as_text.content)["data"]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
