@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer
@@ -14,8 +14,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog.rest import ValueJSONRenderer, take
-from plotting import answers
-from plotting.datasets import KEYS, parse_query, take_snapshot
+from plotting import answers, encoding, exports
+from plotting.datasets import KEYS, Dataset, parse_query, take_snapshot
+from plotting.streaming import stream
 from runs.frames import MEDIA_TYPE
 
 QUERY = inline_serializer(
@@ -40,19 +41,49 @@ class FramesRenderer(BaseRenderer):
     render_style = "binary"
 
 
-class Data(APIView):
-    renderer_classes = [ValueJSONRenderer, FramesRenderer]
+class ArrowRenderer(FramesRenderer):
+    media_type, format = exports.ARROW.media_type, exports.ARROW.name
 
-    @extend_schema(
-        request=QUERY, responses={(200, "application/json"): dict, (200, MEDIA_TYPE): bytes}
-    )
+
+class ParquetRenderer(FramesRenderer):
+    media_type, format = exports.PARQUET.media_type, exports.PARQUET.name
+
+
+class CsvRenderer(FramesRenderer):
+    media_type, format = exports.CSV.media_type, exports.CSV.name
+
+
+DATA_ANSWERS = {
+    (200, "application/json"): dict,
+    (200, MEDIA_TYPE): bytes,
+    **{(200, media_type): bytes for media_type in exports.FORMATS},
+}
+
+
+class Data(APIView):
+    renderer_classes = [
+        ValueJSONRenderer,
+        FramesRenderer,
+        ArrowRenderer,
+        ParquetRenderer,
+        CsvRenderer,
+    ]
+
+    @extend_schema(request=QUERY, responses=DATA_ANSWERS)
     def post(self, request: Request) -> HttpResponseBase:
         body = take(request.data, required=("series",), optional=KEYS)
         query = parse_query(body, user_name=request.user.get_username())
+        encoded = encoding.choose_encoding(request)
+        if form := exports.FORMATS.get(request.accepted_renderer.media_type):
+            exports.check_exportable(query)
+            return _export(take_snapshot(query), form, encoded)
         dataset = take_snapshot(query)
         if request.accepted_renderer.media_type == MEDIA_TYPE:
-            return StreamingHttpResponse(answers.stream_frames(dataset), content_type=MEDIA_TYPE)
-        return Response(answers.as_json(dataset))
+            frames = answers.stream_frames(dataset)
+            return stream(frames, content_type=MEDIA_TYPE, encoding=encoded)
+        answer = Response(answers.as_json(dataset))
+        answer.add_post_render_callback(lambda done: encoding.encode_whole(done, encoded))
+        return answer
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
@@ -62,3 +93,12 @@ class Data(APIView):
             request.accepted_renderer = ValueJSONRenderer()
             request.accepted_media_type = ValueJSONRenderer.media_type
         return super().finalize_response(request, response, *args, **kwargs)
+
+
+def _export(dataset: Dataset, form: exports.Format, encoded: str | None) -> HttpResponseBase:
+    parts = exports.stream_export(dataset, form)
+    encoded = None if form.compressed else encoded
+    response = stream(parts, content_type=form.content_type, encoding=encoded)
+    name = exports.file_name(dataset, form)
+    response["Content-Disposition"] = str(content_disposition_header(True, name))
+    return response

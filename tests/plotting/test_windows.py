@@ -371,6 +371,23 @@ async def test_frames_carry_the_same_results(alice: User, monkeypatch: pytest.Mo
 
 
 @pytest.mark.django_db(transaction=True)
+async def test_exports_carry_results(alice: User) -> None:
+    def world() -> Script:
+        make_series("all", **TYPES)
+        script = Script(alice).open()
+        write(script, [1, 2, 4], [1.0, 2.0, 3.0])
+        return script
+
+    script = await sync_to_async(world)()
+    body = {"series": "all", "fields": ["step", "note"], "window": {"size": 2, "stride": 1}}
+    response = await post(alice, body, "text/csv")
+    text = b"".join([part async for part in response.streaming_content]).decode()
+    head, *rows = text.replace('"', "").split()
+    assert head == "run,step,note"
+    assert rows == [f"{script.run},1.5,n", f"{script.run},3.0,n"]
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("window", "code", "field"),
     [
