@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect
 from collections import defaultdict
@@ -34,7 +35,7 @@ def envelope(
     exact: bool,
 ) -> dict[str, Any]:
     """What an overview says of one run with one field of y."""
-    rises = all(a <= b for a, b in zip(x, x[1:], strict=False)) and not any(map(math.isnan, x))
+    rises = all(a <= b for a, b in itertools.pairwise(x)) and not any(map(math.isnan, x))
     found: dict[int, list[int]] = defaultdict(list)
     for row, value in enumerate(x):
         at = column_of(value, *bounds, columns, exact=exact)

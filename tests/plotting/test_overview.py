@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def same(given: Any, expected: Any) -> bool:
 
 
 def write(script: Script, x: Sequence[Any], y: Sequence[Any], cuts: Sequence[int]) -> None:
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         columns = {"step": x[start:stop], "loss": y[start:stop]}
         script.write(**{name: [dump_value(v) for v in values] for name, values in columns.items()})
 
