@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.logging_rows import Place, measure_logging, measure_reading
+from benchmarks.overview import measure_overview
 from benchmarks.page import measure_page
 from benchmarks.report import Figure, as_json, as_table
 from tests.services import chromium
@@ -21,7 +22,7 @@ from tests.services.postgres import find as find_postgres
 from tests.services.postgres import run_postgres
 from tests.services.server import run_server
 
-PARTS = ("logging", "reading", "page")
+PARTS = ("logging", "reading", "overview", "page")
 
 
 @contextmanager
@@ -56,6 +57,8 @@ def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figu
         yield from measure_logging(there, limits)
     if "reading" in parts:
         yield from measure_reading(there, limits)
+    if "overview" in parts:
+        yield from measure_overview(there, limits)
 
 
 def _own_spool(folder: str) -> None:
