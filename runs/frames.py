@@ -300,7 +300,7 @@ def lay_out(columns: Sequence[Column]) -> tuple[list[dict[str, Any]], list[bytes
     offset = 0
     for column in columns:
         places = []
-        for part in _parts_of(column):
+        for part in parts_of(column):
             size = len(part)
             places.append([offset, size])
             body.append(part)
@@ -318,7 +318,7 @@ def lay_out(columns: Sequence[Column]) -> tuple[list[dict[str, Any]], list[bytes
     return entries, body
 
 
-def _parts_of(column: Column) -> list[bytes | memoryview]:
+def parts_of(column: Column) -> list[bytes | memoryview]:
     values = np.ascontiguousarray(column.values)
     if values.dtype.byteorder == ">":
         values = values.astype(values.dtype.newbyteorder("<"))
