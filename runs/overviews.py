@@ -6,21 +6,18 @@ in chunks may.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from django.db import connection
 
 from catalog.snapshot import SeriesInfo
-from catalog.types import WIRE
-from runs.blobs import Row, select_each
+from catalog.types import WIRE, DataType
+from runs.blobs import Row, Want, read_chunks, select_each
 from runs.buckets import Buckets, decode
 from runs.columns import Head, RowsGone
 from runs.frames import Array
+from runs.layouts import PLAIN, Entry, Slice, parse_layout
 
 # (first row, row after the last), rising and apart
 Spans = Sequence[tuple[int, int]]
@@ -31,16 +28,10 @@ _SUMMARIES = (
     "AND series_id = %s AND level = 0 ORDER BY first_row"
 )
 _CHUNKS = (
-    "SELECT first_row, rows, layout, {key} FROM runs_chunk WHERE run_id = %s AND generation = %s "
+    "SELECT first_row, rows, layout FROM runs_chunk WHERE run_id = %s AND generation = %s "
     "AND series_id = %s AND first_row >= COALESCE((SELECT MAX(first_row) FROM runs_chunk "
     "WHERE run_id = %s AND generation = %s AND series_id = %s AND first_row <= %s), 0) "
     "AND first_row < %s ORDER BY first_row"
-)
-# NULL where the chunk is no longer as it was when its layout was read.
-_SLICES = (
-    "SELECT string_agg(substr(data, s.start + 1, s.size), ''::bytea ORDER BY s.n) FROM runs_chunk, "
-    "unnest(%s::int[], %s::int[]) WITH ORDINALITY AS s(start, size, n) WHERE run_id = %s "
-    "AND generation = %s AND series_id = %s AND first_row = %s AND rows = %s AND layout = %s"
 )
 
 
@@ -77,28 +68,10 @@ def read_rows(
     """
     for _ in range(_ATTEMPTS):
         try:
-            with _snapshot():
-                return _read_rows(head, series, positions, spans)
+            return _read_rows(head, series, positions, spans)
         except _Moved:
             continue
     raise RowsGone
-
-
-@contextmanager
-def _snapshot() -> Iterator[None]:
-    """On SQLite one state of the database for several statements, without Django's write lock.
-
-    A row's id there means another chunk as soon as this one was compacted or purged.
-    """
-    if connection.vendor != "sqlite" or connection.in_atomic_block:
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        try:
-            yield
-        finally:
-            cursor.execute("ROLLBACK")
 
 
 @dataclass(frozen=True)
@@ -111,29 +84,61 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Part:
-    """What is needed of one chunk. ``key``: its row id, on SQLite."""
+    """What is needed of one chunk."""
 
     first_row: int
     rows: int
     layout: str
-    key: int
     pieces: list[_Piece]
+
+    def slices(self, positions: Sequence[int]) -> list[Slice]:
+        return [
+            place
+            for entry in self._entries(positions)
+            for piece in (self.pieces if entry.coding == PLAIN else self.pieces[:1])
+            for place in entry.slices(piece.begin, piece.begin + piece.rows)
+        ]
+
+    def unpack(self, data: Sequence[bytes], positions: Sequence[int]) -> Iterator[Array]:
+        """The values of each position, from what :meth:`slices` named."""
+        left = iter(data)
+        for entry in self._entries(positions):
+            if entry.coding == PLAIN:
+                yield np.frombuffer(b"".join(next(left) for _ in self.pieces), f"<{entry.dtype}")
+                continue
+            one = next(left)
+            yield np.concatenate([_decoded(entry, piece, one) for piece in self.pieces])
+
+    def _entries(self, positions: Sequence[int]) -> list[Entry]:
+        entries = parse_layout(self.layout)
+        return [entries[position] for position in positions]
+
+
+def _decoded(entry: Entry, piece: _Piece, data: bytes) -> Array:
+    data_type: DataType = "float" if entry.dtype[0] == "f" else "int"
+    return entry.open(data_type, piece.begin, piece.begin + piece.rows, [data]).expanded()
 
 
 def _read_rows(
     head: Head, series: SeriesInfo, positions: Sequence[int], spans: Spans
 ) -> list[Array]:
-    key = [head.run_id, head.generation, series.id]
-    statement = _CHUNKS.format(key="rowid" if connection.vendor == "sqlite" else "0")
-    [chunks] = select_each(statement, [[*key, *key, spans[0][0], spans[-1][1]]])
+    key = (head.run_id, head.generation, series.id)
+    [chunks] = select_each(_CHUNKS, [[*key, *key, spans[0][0], spans[-1][1]]])
     parts = list(_parts(chunks, spans))
-    dtypes = [WIRE[series.fields[position].data_type].canonical for position in positions]
-    plans = [_Plan(part, positions) for part in parts]
-    raw = _fetch(key, plans)
-    found: list[list[Array]] = [[np.empty(0, dtype)] for dtype in dtypes]
-    for plan, data in zip(plans, raw, strict=True):
-        for values, each in zip(found, plan.unpack(data), strict=True):
+    read = read_chunks(
+        [
+            Want(key, part.first_row, part.first_row + 1, tuple(part.slices(positions)))
+            for part in parts
+        ]
+    )
+    found: list[list[Array]] = [[] for _ in positions]
+    for part, chunk in zip(parts, read, strict=True):
+        # Rows of a generation never change: chunks of equal rows and layout hold the same.
+        if [(one.rows, one.layout) for one in chunk] != [(part.rows, part.layout)]:
+            raise _Moved
+        for values, each in zip(found, part.unpack(chunk[0].pieces, positions), strict=True):
             values.append(each)
+    dtypes = [WIRE[series.fields[position].data_type].canonical for position in positions]
     with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN like others
         return [
             np.concatenate([one.astype(dtype, copy=False) for one in values])
@@ -149,7 +154,7 @@ def _parts(chunks: Sequence[Row], spans: Spans) -> Iterator[_Part]:
     """
     left = iter(spans)
     at, stop = next(left)
-    for first_row, rows, layout, key in chunks:
+    for first_row, rows, layout in chunks:
         pieces = []
         while first_row <= at < first_row + rows:
             take = min(stop, first_row + rows) - at
@@ -158,63 +163,6 @@ def _parts(chunks: Sequence[Row], spans: Spans) -> Iterator[_Part]:
             if at == stop:
                 at, stop = next(left, (-1, -1))
         if pieces:
-            yield _Part(first_row, rows, layout, key, pieces)
+            yield _Part(first_row, rows, layout, pieces)
     if at != -1:
         raise RowsGone
-
-
-class _Plan:
-    """Which bytes of a chunk to read, and how they become values."""
-
-    def __init__(self, part: _Part, positions: Sequence[int]) -> None:
-        self.part = part
-        entries = json.loads(part.layout)
-        self.columns = [
-            (np.dtype(f"<{entries[position][0]}"), bool(entries[position][1]))
-            for position in positions
-        ]
-        self.slices: list[tuple[int, int]] = []
-        for position, (dtype, const) in zip(positions, self.columns, strict=True):
-            offset = entries[position][2][0]
-            if const:
-                self.slices.append((offset, dtype.itemsize))
-                continue
-            for piece in part.pieces:
-                self.slices.append(
-                    (offset + dtype.itemsize * piece.begin, dtype.itemsize * piece.rows)
-                )
-
-    def unpack(self, data: bytes) -> Iterator[Array]:
-        rows = sum(piece.rows for piece in self.part.pieces)
-        at = 0
-        for dtype, const in self.columns:
-            stored = 1 if const else rows
-            values = np.frombuffer(data, dtype, stored, at)
-            at += dtype.itemsize * stored
-            yield np.broadcast_to(values, (rows,)) if const else values
-
-
-def _fetch(key: Sequence[int], plans: Sequence[_Plan]) -> list[bytes]:
-    """The slices of each plan, one after the other."""
-    if connection.vendor != "postgresql":
-        return [_read_blob(plan) for plan in plans]
-    parameters: list[list[Any]] = []
-    for plan in plans:
-        starts, sizes = zip(*plan.slices, strict=True)
-        part = plan.part
-        chunk = [*key, part.first_row, part.rows, part.layout]
-        parameters.append([list(starts), list(sizes), *chunk])
-    found = [rows[0][0] for rows in select_each(_SLICES, parameters)]
-    if any(data is None for data in found):
-        raise _Moved
-    return found
-
-
-def _read_blob(plan: _Plan) -> bytes:
-    """By incremental reads: a blob that is selected is copied whole, with all its fields."""
-    pieces = []
-    with connection.connection.blobopen("runs_chunk", "data", plan.part.key, readonly=True) as blob:
-        for offset, size in plan.slices:
-            blob.seek(offset)
-            pieces.append(blob.read(size))
-    return b"".join(pieces)

@@ -17,6 +17,7 @@ from plotting import picture_answers, pictures
 from plotting.picture_requests import parse_overview
 from plotting.pictures import plan_overview
 from runs import overviews
+from runs.blobs import Found
 from tests.factories import Script, make_series
 from tests.plotting import brute
 
@@ -243,14 +244,14 @@ def test_big_runs_are_read_by_their_summaries(alice: User, monkeypatch: pytest.M
     y = np.random.default_rng(1).normal(size=rows)
     write(script, range(rows), y.tolist(), [0, 20_000, 20_100, rows])
     read: list[int] = []
-    real = overviews._fetch
+    real = overviews.read_chunks
 
-    def spy(key: Any, plans: Any) -> list[bytes]:
-        found = real(key, plans)
-        read.extend(map(len, found))
+    def spy(wants: Any) -> list[list[Found]]:
+        found = real(wants)
+        read.extend(len(one) for chunks in found for chunk in chunks for one in chunk.pieces)
         return found
 
-    monkeypatch.setattr(overviews, "_fetch", spy)
+    monkeypatch.setattr(overviews, "read_chunks", spy)
     [run] = ask(alice, columns=5)["runs"]
     assert sum(read) <= 4 * 256 * 16  # one bucket for each inner border
     expected = brute.envelope(range(rows), y.tolist(), (0, rows - 1), 5, exact=True)
