@@ -20,7 +20,7 @@ from runs.buckets import Buckets
 from runs.columns import Head, RowsGone, read_heads
 from runs.filters import RunFilter
 from runs.frames import Array
-from runs.overviews import Spans, read_buckets, read_rows
+from runs.overviews import Spans, read_buckets, read_fine_buckets, read_rows
 
 PAGE_ROWS = 65_536
 NOWHERE: Range = (0, 0)
@@ -188,10 +188,44 @@ def _envelope(head: Head, query: OverviewQuery, grid: PixelColumns) -> tuple[int
     drawing = Drawing(grid, dtypes, sorted=buckets.fields[0].sorted)
     left: Spans = [(0, rows)] if rows else []
     if drawing.sorted:
-        left = _spans(buckets, drawing.add_buckets(buckets))
+        left = _add_buckets(drawing, buckets, head, query)
     for numbers, (x, *ys) in _pages(head, query.series, query.positions, left):
         drawing.add_rows(numbers, x, ys)
     return rows, drawing.finish()
+
+
+def _add_buckets(drawing: Drawing, buckets: Buckets, head: Head, query: OverviewQuery) -> Spans:
+    """Take buckets, coarse ones first; the rows that they leave open."""
+    raw = drawing.add_buckets(buckets)
+    coarse = raw & buckets.coarse
+    if not coarse.any():
+        return _spans(buckets, raw)
+    opened = _spans(buckets, coarse)
+    chunks = np.unique(buckets.chunk[coarse]).tolist()
+    fine = read_fine_buckets(head, query.series, query.positions, chunks)
+    fine = fine.take(_inside(fine, opened))
+    done = fine.take(~drawing.add_buckets(fine))
+    return sorted([*_spans(buckets, raw & ~coarse), *_without(opened, done)])
+
+
+def _inside(buckets: Buckets, spans: Spans) -> Array:
+    """Which buckets lie wholly inside one of the spans.
+
+    After a compaction between two reads, some may lie across their borders.
+    """
+    starts, stops = np.array(spans, "i8").T
+    at = np.searchsorted(starts, buckets.start, side="right") - 1
+    inside: Array = (at >= 0) & (buckets.stop <= stops[at])
+    return inside
+
+
+def _without(spans: Spans, buckets: Buckets) -> Spans:
+    """What the spans have besides these buckets, which lie inside them."""
+    starts, stops = np.array(spans, "i8").T
+    begins = np.sort(np.concatenate([starts, buckets.stop]))
+    ends = np.sort(np.concatenate([stops, buckets.start]))
+    some = begins < ends
+    return list(zip(begins[some].tolist(), ends[some].tolist(), strict=True))
 
 
 def _spans(buckets: Buckets, which: Array) -> Spans:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from catalog.types import DataType
 from runs.frames import Array
-from runs.summaries import BUCKET_ROWS
+from runs.summaries import BUCKET_ROWS, FAN
 
-# first_row, rows, data of one row of runs_chunksummary
-Stored = tuple[int, int, bytes]
+# first_row, rows, level, data of one row of runs_chunksummary
+Stored = tuple[int, int, int, bytes]
 _PARTS = ("first", "last", "least", "greatest", "sum", "count")
+KEPT = ("first", "last", "least", "greatest", "count")
 
 
 @dataclass(frozen=True)
@@ -33,33 +34,50 @@ class FieldBuckets:
 
 @dataclass(frozen=True)
 class Buckets:
-    """Rows ``start … stop−1`` of each bucket, in rising order; ``fields`` as they were asked."""
+    """Rows ``start … stop−1`` of each bucket, in rising order; ``fields`` as they were asked.
+
+    ``chunk``: the first row of the chunk that a bucket is of. Buckets may be of several levels.
+    """
 
     start: Array
     stop: Array
+    chunk: Array
     fields: tuple[FieldBuckets, ...]
+
+    @property
+    def coarse(self) -> Array:
+        """Whether a bucket is of an upper level."""
+        return self.stop - self.start > BUCKET_ROWS
+
+    def take(self, which: Array) -> Buckets:
+        fields = (
+            replace(field, **{name: getattr(field, name)[which] for name in KEPT})
+            for field in self.fields
+        )
+        return Buckets(self.start[which], self.stop[which], self.chunk[which], tuple(fields))
 
 
 def decode(
     chunks: Sequence[Stored], data_types: Sequence[DataType], positions: Sequence[int]
 ) -> Buckets:
-    """The level-0 buckets of consecutive chunks, for the fields at these places in the series."""
-    first_row = np.array([chunk[0] for chunk in chunks], "i8")
-    rows = np.array([chunk[1] for chunk in chunks], "i8")
-    number = -(-rows // BUCKET_ROWS)
+    """The buckets of chunks in rising order, for the fields at these places in the series."""
+    first_row, rows, level = (np.array([chunk[at] for chunk in chunks], "i8") for at in range(3))
+    each = BUCKET_ROWS * FAN**level
+    number = -(-rows // each)
     offset = np.cumsum(number) - number
     total = int(number.sum())
-    start = np.repeat(first_row - BUCKET_ROWS * offset, number) + BUCKET_ROWS * np.arange(total)
-    stop = np.minimum(start + BUCKET_ROWS, np.repeat(first_row + rows, number))
+    within = np.arange(total) - np.repeat(offset, number)
+    start = np.repeat(first_row, number) + np.repeat(each, number) * within
+    stop = np.minimum(start + np.repeat(each, number), np.repeat(first_row + rows, number))
     filled = _Filled(total, [data_types[position] for position in positions])
     # Chunks with as many buckets lie alike, and are decoded together: a call for each of ten
     # thousand small ones would take longer than everything else.
     for alike in np.unique(number).tolist():
         which = np.flatnonzero(number == alike)
-        raw = _stack([chunks[index][2] for index in which.tolist()])
+        raw = _stack([chunks[index][3] for index in which.tolist()])
         into = (offset[which, None] + np.arange(alike)).ravel()
         filled.take(raw, into, alike, data_types, positions)
-    return Buckets(start, stop, filled.fields(offset))
+    return Buckets(start, stop, np.repeat(first_row, number), filled.fields(offset))
 
 
 def _stack(blobs: Sequence[bytes]) -> Array:
@@ -72,8 +90,7 @@ class _Filled:
     def __init__(self, total: int, data_types: Sequence[DataType]) -> None:
         value = ["<i8" if data_type == "int" else "<f8" for data_type in data_types]
         self.arrays = [
-            {name: np.empty(total, _dtype(name, dtype)) for name in _PARTS if name != "sum"}
-            for dtype in value
+            {name: np.empty(total, _dtype(name, dtype)) for name in KEPT} for dtype in value
         ]
         self.rising = [True for _ in data_types]
 

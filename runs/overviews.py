@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -23,9 +24,16 @@ from runs.layouts import PLAIN, Entry, Slice, parse_layout
 Spans = Sequence[tuple[int, int]]
 _ATTEMPTS = 5
 
-_SUMMARIES = (
-    "SELECT first_row, rows, data FROM runs_chunksummary WHERE run_id = %s AND generation = %s "
-    "AND series_id = %s AND level = 0 ORDER BY first_row"
+# Sorted by us: a sort in the database would copy the blobs.
+_COARSE = (
+    "SELECT first_row, rows, level, data FROM runs_chunksummary s WHERE run_id = %s "
+    "AND generation = %s AND series_id = %s AND level IN (0, 1) AND (level = 1 OR NOT EXISTS "
+    "(SELECT 1 FROM runs_chunksummary c WHERE c.run_id = s.run_id AND c.generation = s.generation "
+    "AND c.series_id = s.series_id AND c.level = 1 AND c.first_row = s.first_row))"
+)
+_FINE = (
+    "SELECT first_row, rows, level, data FROM runs_chunksummary WHERE run_id = %s "
+    "AND generation = %s AND series_id = %s AND level = 0 AND first_row = %s"
 )
 _CHUNKS = (
     "SELECT first_row, rows, layout FROM runs_chunk WHERE run_id = %s AND generation = %s "
@@ -40,20 +48,37 @@ class _Moved(Exception):
 
 
 def read_buckets(head: Head, series: SeriesInfo, positions: Sequence[int]) -> Buckets:
-    """The buckets of all rows of a run: at least those of its head, whatever came since.
+    """Buckets of all rows of a run: at least those of its head, whatever came since.
+
+    They are of level 1 where there is one, else of level 0.
 
     Raises:
         RowsGone: they are not all there.
     """
-    [stored] = select_each(_SUMMARIES, [[head.run_id, head.generation, series.id]])
+    [stored] = select_each(_COARSE, [[head.run_id, head.generation, series.id]])
+    stored.sort(key=itemgetter(0))
     end = 0
-    for first_row, rows, _ in stored:
+    for first_row, rows, *_ in stored:
         if first_row != end:
             raise RowsGone
         end += rows
     if end < head.rows:
         raise RowsGone
-    return decode(stored, [field.data_type for field in series.fields], positions)
+    return _decode(stored, series, positions)
+
+
+def read_fine_buckets(
+    head: Head, series: SeriesInfo, positions: Sequence[int], chunks: Sequence[int]
+) -> Buckets:
+    """The level-0 buckets of the chunks that begin at these rows, as far as they still do."""
+    key = [head.run_id, head.generation, series.id]
+    found = select_each(_FINE, [[*key, first_row] for first_row in chunks])
+    return _decode([row for rows in found for row in rows], series, positions)
+
+
+def _decode(stored: Sequence[Row], series: SeriesInfo, positions: Sequence[int]) -> Buckets:
+    data_types = [field.data_type for field in series.fields]
+    return decode(stored, data_types, positions)
 
 
 def read_rows(

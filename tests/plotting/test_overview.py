@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from catalog.types import dump_value
 from plotting import picture_answers, pictures
 from plotting.picture_requests import parse_overview
 from plotting.pictures import plan_overview
-from runs import overviews
+from runs import compaction, overviews
 from runs.blobs import Found
 from tests.factories import Script, make_series
 from tests.plotting import brute
@@ -262,6 +263,49 @@ def test_big_runs_are_read_by_their_summaries(alice: User, monkeypatch: pytest.M
     [run] = ask(alice, columns=50, range=[30_000, 30_100])["runs"]
     assert sum(read) <= 2 * 256 * 16
     assert run["in_range"] == 101
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_compaction_does_not_show(alice: User, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments have a coarser level, and columns that are not stored plain."""
+    monkeypatch.setattr(compaction, "LEAST_ROWS", 2_000)
+    rng = random.Random(seed)
+    make_series()
+    script = Script(alice).open()
+    rows = 14_000
+    x = list(range(rows)) if seed % 2 else sorted(rng.randrange(rows) for _ in range(rows))
+    if seed == 7:
+        x[5], x[6000] = x[6000], x[5]
+    y = some_y(rng, rows, rng.choice([0, 0.001, 0.3]))
+    write(script, x, y, [0, *sorted(rng.sample(range(1, rows), 20)), rows])
+    ranges = [[0, rows], [rows // 3, rows // 2], [17, 17]]
+    asked = [{"range": one, "columns": columns} for one in ranges for columns in (1, 3, 60, 2000)]
+    before = [ask(alice, **one)["runs"] for one in asked]
+    assert compaction.compact(cold_after=timedelta(0)).segments
+    assert [ask(alice, **one)["runs"] for one in asked] == before
+    expected = brute.envelope(x, y, (0, rows), 60, exact=True)
+    assert same(shown(ask(alice, range=[0, rows], columns=60)["runs"][0]), expected)
+
+
+def test_a_compaction_between_two_reads_does_not_show(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "LEAST_ROWS", 2_000)
+    make_series()
+    script = Script(alice).open()
+    rows = 9_000
+    write(script, range(rows), [0.5] * rows, [0, 3000, 6000, rows])
+    compaction.compact(cold_after=timedelta(0))
+    expected = ask(alice, columns=30)["runs"]
+    real = pictures.read_fine_buckets
+
+    def otherwise(*given: Any) -> Any:
+        """Half of them: the rest is no longer where it was."""
+        fine = real(*given)
+        return fine.take(np.arange(fine.start.size) % 3 > 0)
+
+    monkeypatch.setattr(pictures, "read_fine_buckets", otherwise)
+    assert ask(alice, columns=30)["runs"] == expected
 
 
 def test_pages_do_not_show(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
