@@ -13,7 +13,7 @@ from catalog.snapshot import FieldInfo, SeriesInfo
 from catalog.types import DataType, dump_value
 from plotting.answers import MAX_JSON_VALUES, describe_field, dump_column
 from plotting.density import Picture
-from plotting.overview import Neighbour
+from plotting.overview import Envelope, Neighbour
 from plotting.picture_requests import Range
 from plotting.pictures import DensityMap, Overview, RunEnvelope, RunPicture, Subject
 from runs.frames import MAX_ROWS, Array, Column, lay_out, write_frame
@@ -56,11 +56,11 @@ def overview_as_json(overview: Overview) -> dict[str, Any]:
     strips = len(query.positions) - 1
     rows = sum(min(query.columns, subject.head.rows) for subject in overview.subjects)
     _check_size(rows * (2 + 6 * strips))
-    runs = [
-        {**_envelope_head(drawn), "columns": _as_lists(_envelope_columns(overview, drawn))}
-        for drawn in overview.envelopes()
-        if drawn.envelope is not None
-    ]
+    runs = []
+    for drawn in overview.envelopes():
+        if (envelope := drawn.envelope) is not None:
+            columns = _as_lists(_envelope_columns(overview, envelope))
+            runs.append({**_envelope_head(drawn, envelope), "columns": columns})
     return {**_overview_head(overview), "runs": runs}
 
 
@@ -127,15 +127,14 @@ def _dump_range(given: Range | None) -> list[Any] | None:
 
 
 def _envelope_frame(overview: Overview, drawn: RunEnvelope) -> bytes:
-    if drawn.envelope is None:
-        return _frame({"kind": "reset", "run": drawn.subject.run})
-    header = {"kind": "envelope", **_envelope_head(drawn)}
-    return _frame_of(header, _envelope_columns(overview, drawn))
-
-
-def _envelope_head(drawn: RunEnvelope) -> dict[str, Any]:
     envelope = drawn.envelope
-    assert envelope is not None  # noqa: S101 - callers have told the others apart
+    if envelope is None:
+        return _frame({"kind": "reset", "run": drawn.subject.run})
+    header = {"kind": "envelope", **_envelope_head(drawn, envelope)}
+    return _frame_of(header, _envelope_columns(overview, envelope))
+
+
+def _envelope_head(drawn: RunEnvelope, envelope: Envelope) -> dict[str, Any]:
     return {
         **_subject(drawn.subject),
         "rows_behind": drawn.rows_behind,
@@ -150,9 +149,7 @@ def _envelope_head(drawn: RunEnvelope) -> dict[str, Any]:
     }
 
 
-def _envelope_columns(overview: Overview, drawn: RunEnvelope) -> Labelled:
-    envelope = drawn.envelope
-    assert envelope is not None  # noqa: S101 - callers have told the others apart
+def _envelope_columns(overview: Overview, envelope: Envelope) -> Labelled:
     pieces = envelope.pieces
     found: Labelled = [
         ({"part": "column"}, _column("int", pieces.column)),
@@ -238,15 +235,13 @@ def _column(data_type: DataType, values: Array) -> Column:
 
 def _narrow(values: Array) -> Array:
     kind = values.dtype.kind
-    if kind == "b" or not values.size:
-        return (
-            values.astype("u1") if kind == "b" else values.astype("<i8" if kind != "f" else "<f8")
-        )
+    if kind == "b":
+        return values.astype("u1")
     if kind == "f":
         with np.errstate(over="ignore"):
             single = values.astype("<f4")
-        return single if np.array_equal(single.astype("<f8"), values, equal_nan=True) else values
-    least, greatest = int(values.min()), int(values.max())
+        return single if np.array_equal(single, values, equal_nan=True) else values
+    least, greatest = (int(values.min()), int(values.max())) if values.size else (0, 0)
     for width in _INT_WIDTHS:
         limits = np.iinfo(width)
         if limits.min <= least and greatest <= limits.max:
