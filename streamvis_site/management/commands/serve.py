@@ -26,6 +26,7 @@ from runs.reaping import reap
 from streamvis_site import first_start
 
 REAP_EVERY_SECS = 60.0
+COMPACTION_PAUSE_SECS = 0.05  # between segments, for those who write
 GRACEFUL_SECS = 20
 
 logger = logging.getLogger(__name__)
@@ -142,7 +143,11 @@ def _reap_until(ended: threading.Event) -> None:
         try:
             reap()
             began = timezone.now()
-            compact(appended_since=compacted_at and compacted_at - COLD_AFTER, stop=ended.is_set)
+            compact(
+                appended_since=compacted_at and compacted_at - COLD_AFTER,
+                pause_secs=COMPACTION_PAUSE_SECS,
+                stop=ended.is_set,
+            )
             compacted_at = began
         except Exception:  # outermost edge: the next round tries again
             logger.exception("Removing unreachable rows and merging chunks failed.")
