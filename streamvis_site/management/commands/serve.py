@@ -22,6 +22,7 @@ from django.utils import timezone
 from accounts.credentials import issue_login_link
 from accounts.models import User
 from runs.compaction import COLD_AFTER, compact
+from runs.group_commit import committing_together
 from runs.reaping import reap
 from streamvis_site import first_start
 
@@ -127,7 +128,8 @@ def run_server(listener: socket.socket) -> None:
         server_header=False,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        with committing_together():
+            uvicorn.Server(config).run(sockets=[listener])
     finally:
         ended.set()
         reaper.join()
