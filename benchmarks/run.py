@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from benchmarks.appends import measure_appends
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.logging_rows import Place, measure_logging, measure_reading
 from benchmarks.overview import measure_overview
@@ -22,7 +23,7 @@ from tests.services.postgres import find as find_postgres
 from tests.services.postgres import run_postgres
 from tests.services.server import run_server
 
-PARTS = ("logging", "reading", "overview", "page")
+PARTS = ("logging", "appends", "reading", "overview", "page")
 
 
 @contextmanager
@@ -55,6 +56,8 @@ def _page(limits: Limits) -> Iterator[Figure]:
 def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figure]:
     if "logging" in parts:
         yield from measure_logging(there, limits)
+    if "appends" in parts:
+        yield from measure_appends(there, limits)
     if "reading" in parts:
         yield from measure_reading(there, limits)
     if "overview" in parts:

@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F
 from django.utils import timezone
 
 from catalog.errors import Conflict
 from catalog.snapshot import SeriesInfo, load_series
-from runs import frames, operations
+from runs import frames, group_commit, operations
 from runs.frames import Column
 from runs.heads import lock_head, run_gone, run_to_append
 from runs.ids import parse_hex128
@@ -46,8 +46,7 @@ def append(handle: str, request: AppendRequest) -> Cursors:
     run = run_to_append(handle)
     bound = _bind(request)
     try:
-        with transaction.atomic():
-            return _Append(run, request).carry_out(bound)
+        return group_commit.commit(lambda: _Append(run, request).carry_out(bound))
     except IntegrityError:
         # A series may have been deleted since it was looked up; anything else is our fault.
         _bind(request)

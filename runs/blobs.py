@@ -6,6 +6,7 @@ them out of its uncompressed (EXTERNAL) storage.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,10 +88,11 @@ def read_chunks(wants: Sequence[Want]) -> list[list[Found]]:
 
 
 _THESE = "run_id = %s AND generation = %s AND series_id = %s AND first_row >= %s AND first_row < %s"
+# One row for each piece: pieces in an array would be copied more often.
 _PIECES = (
-    "SELECT first_row, rows, layout, ARRAY(SELECT substr(data, piece.begin, piece.size) "  # noqa: S608
-    "FROM unnest(%s::int4[], %s::int4[]) AS piece(begin, size)) "
-    f"FROM runs_chunk WHERE {_THESE}"
+    "SELECT first_row, rows, layout, substr(data, piece.begin, piece.size), piece.number "  # noqa: S608
+    "FROM runs_chunk, unnest(%s::int4[], %s::int4[]) WITH ORDINALITY AS piece(begin, size, number) "
+    f"WHERE {_THESE}"
 )
 _WHOLE: tuple[Slice, ...] = ((0, 2**30),)
 
@@ -101,7 +103,17 @@ def _cut_out(wants: Sequence[Want]) -> list[list[Found]]:
         slices = _WHOLE if want.slices is None else want.slices
         begins, sizes = [offset + 1 for offset, _ in slices], [length for _, length in slices]
         parameters.append([begins, sizes, *want.key, want.begin, want.stop])
-    return [[Found(*row) for row in rows] for rows in _select_each_pipelined(_PIECES, parameters)]
+    return [_gather(rows) for rows in _select_each_pipelined(_PIECES, parameters)]
+
+
+def _gather(rows: Sequence[Row]) -> list[Found]:
+    """Chunks from rows of their pieces, which come in any order."""
+    pieces: dict[tuple[int, int, str], dict[int, bytes]] = defaultdict(dict)
+    for first_row, count, layout, piece, number in rows:
+        pieces[first_row, count, layout][number] = piece
+    return [
+        Found(*chunk, [some[number] for number in sorted(some)]) for chunk, some in pieces.items()
+    ]
 
 
 @contextmanager

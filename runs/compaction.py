@@ -6,6 +6,7 @@ chunks in one short transaction, which first looks whether the chunks are still 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from runs.segments import Segment, build_segment
 LEAST_ROWS = 65_536  # of a segment of a run that still grows
 MOST_ROWS = 2**20
 MOST_BYTES = 16 * 2**20
+# Beyond LEAST_ROWS. On SQLite every writer waits while a segment is written: 1 to 2 ms a MiB.
+MANY_ROWS_MOST_BYTES = 4 * 2**20
 MOST_WIDE_BYTES = 64 * 2**20  # rows · fields · 8: what they take once they are widened
 MOST_CHUNKS = 1_024  # so that taking them away is short
 ALONE_ROWS = 4_096  # a chunk of fewer rows is not made a segment by itself
@@ -82,6 +85,7 @@ def compact(
     *,
     appended_since: datetime | None = None,
     cold_after: timedelta = COLD_AFTER,
+    pause_secs: float = 0.0,
     stop: Callable[[], bool] = lambda: False,
 ) -> Compacted:
     """Merge what is worth it.
@@ -89,17 +93,18 @@ def compact(
     Args:
         appended_since: pass over runs without an append since then.
         cold_after: a run that was not heard of for so long, or has ended, is compacted to its end.
-        stop: asked between segments; True ends the work early.
+        pause_secs: after each segment, so that those who write get their turn.
+        stop: asked again and again; True ends the work early.
     """
     done = Compacted()
     for part in _parts(appended_since, timezone.now() - cold_after):
-        while True:
-            merged = _compact_once(part, stop)
+        for merged in _merge_all(part):
             done = done.plus(merged)
             if stop():
                 return done
-            if not merged.segments:
-                break
+            time.sleep(pause_secs)
+        if stop():
+            break
     return done
 
 
@@ -120,13 +125,15 @@ def _parts(appended_since: datetime | None, cold_before: datetime) -> Iterator[_
         yield _Part(count.run, count.generation, known[handle], active)
 
 
-def _compact_once(part: _Part, stop: Callable[[], bool]) -> Compacted:
-    done = Compacted()
-    for group in _groups(part):
-        if stop():
-            break
-        done = done.plus(_merge(part, group))
-    return done
+def _merge_all(part: _Part) -> Iterator[Compacted]:
+    """Until nothing is worth it: segments of what grew become parts of bigger ones."""
+    merged = True
+    while merged:
+        merged = False
+        for group in _groups(part):
+            done = _merge(part, group)
+            merged = merged or done.segments > 0
+            yield done
 
 
 def _groups(part: _Part) -> Iterator[list[_Known]]:
@@ -177,10 +184,11 @@ class _Group:
         if self._is_big(self.rows, self.size) or self._is_big(chunk.rows, chunk.size):
             return False
         rows, size = self.rows + chunk.rows, self.size + chunk.size
-        return rows <= self.most_rows and size <= MOST_BYTES and len(self.chunks) < MOST_CHUNKS
+        small = rows <= self.most_rows and size <= _most_bytes(rows)
+        return small and len(self.chunks) < MOST_CHUNKS
 
     def _is_big(self, rows: int, size: int) -> bool:
-        return 2 * rows >= self.most_rows or 2 * size >= MOST_BYTES
+        return 2 * rows >= self.most_rows or 2 * size >= _most_bytes(rows)
 
     def pays(self) -> bool:
         if len(self.chunks) != 1:
@@ -189,6 +197,10 @@ class _Group:
 
     def amounts_to_a_segment(self) -> bool:
         return self.rows >= LEAST_ROWS or 2 * self.size >= MOST_BYTES
+
+
+def _most_bytes(rows: int) -> int:
+    return MOST_BYTES if rows <= LEAST_ROWS else MANY_ROWS_MOST_BYTES
 
 
 def _merge(part: _Part, group: Sequence[_Known]) -> Compacted:

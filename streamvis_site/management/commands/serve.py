@@ -22,10 +22,12 @@ from django.utils import timezone
 from accounts.credentials import issue_login_link
 from accounts.models import User
 from runs.compaction import COLD_AFTER, compact
+from runs.group_commit import committing_together
 from runs.reaping import reap
 from streamvis_site import first_start
 
 REAP_EVERY_SECS = 60.0
+COMPACTION_PAUSE_SECS = 0.05  # between segments, for those who write
 GRACEFUL_SECS = 20
 
 logger = logging.getLogger(__name__)
@@ -126,7 +128,8 @@ def run_server(listener: socket.socket) -> None:
         server_header=False,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        with committing_together():
+            uvicorn.Server(config).run(sockets=[listener])
     finally:
         ended.set()
         reaper.join()
@@ -142,7 +145,11 @@ def _reap_until(ended: threading.Event) -> None:
         try:
             reap()
             began = timezone.now()
-            compact(appended_since=compacted_at and compacted_at - COLD_AFTER, stop=ended.is_set)
+            compact(
+                appended_since=compacted_at and compacted_at - COLD_AFTER,
+                pause_secs=COMPACTION_PAUSE_SECS,
+                stop=ended.is_set,
+            )
             compacted_at = began
         except Exception:  # outermost edge: the next round tries again
             logger.exception("Removing unreachable rows and merging chunks failed.")
