@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from itertools import chain
 from typing import Any
 
@@ -21,7 +21,7 @@ from runs.frames import Array, Column, lay_out, write_frame
 MAX_JSON_VALUES = 1_000_000
 
 
-async def stream_frames(dataset: Dataset) -> AsyncIterator[bytes]:
+async def stream_frames(dataset: Dataset) -> AsyncGenerator[bytes]:
     """The message of docs/formats/columns.md, page by page; a slow reader holds no transaction."""
     yield _frame({"kind": "data", **_head(dataset)})
     cursor = dict(dataset.cursor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,7 +23,7 @@ _Item = TypeVar("_Item")
 _INT_WIDTHS = ("u1", "i1", "<u2", "<i2", "<u4", "<i4")
 
 
-async def stream_overview(overview: Overview) -> AsyncIterator[bytes]:
+async def stream_overview(overview: Overview) -> AsyncGenerator[bytes]:
     """The message, one run after the other."""
     yield _frame({"kind": "overview", **_overview_head(overview)})
     envelopes = overview.envelopes()
@@ -32,7 +32,7 @@ async def stream_overview(overview: Overview) -> AsyncIterator[bytes]:
     yield _frame({"kind": "end"})
 
 
-async def stream_density(density: DensityMap) -> AsyncIterator[bytes]:
+async def stream_density(density: DensityMap) -> AsyncGenerator[bytes]:
     """The message, one picture after the other."""
     yield _frame({"kind": "density", **_density_head(density)})
     pictures = density.pictures()
