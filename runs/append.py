@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import uuid
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from runs import frames, group_commit, operations
 from runs.frames import Column
 from runs.heads import lock_head, run_gone, run_to_append
 from runs.ids import parse_hex128
+from runs.layouts import dump_layout
 from runs.live import RunChange, publish
 from runs.models import Chunk, ChunkSummary, Gap, Run, RunHead, RunSeries, Stream, Writer
 from runs.ordering import OutOfOrder, decide
@@ -304,17 +304,6 @@ class _Append:
                     self.head.meta_version if meta_changed else 0,
                 )
             )
-
-
-def dump_layout(entries: Iterable[dict[str, object]]) -> str:
-    """Header entries of columns as `Chunk.layout` keeps them (docs/formats/store.md)."""
-    return json.dumps(
-        [
-            [entry["dtype"], int(bool(entry.get("const"))), *entry["parts"]]  # type: ignore[misc]
-            for entry in entries
-        ],
-        separators=(",", ":"),
-    )
 
 
 def _pack(crcs: tuple[int, ...]) -> bytes:

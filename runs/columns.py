@@ -1,30 +1,32 @@
 """Reading rows: heads in one snapshot, then the columns of one run after the other, in pages.
 
 No transaction stays open between pages. Rows below a head never change, so pages read later belong
-to the same snapshot; a run that was replaced or deleted meanwhile shows as missing rows.
+to the same snapshot; a run that was replaced or deleted meanwhile shows as missing rows. Chunks may
+be merged while they are read: what was planned by the old ones is then planned anew.
 """
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
 from catalog.snapshot import SeriesInfo
-from runs.blobs import Row, select_each
-from runs.frames import Column, concatenate, read_column
+from runs.blobs import SLICED_FROM_BYTES, Found, Row, Want, read_chunks, select_each
+from runs.frames import Column, concatenate
+from runs.layouts import Entry, Slice, parse_layout
 from runs.models import Run
 
 PAGE_ROWS = 65_536
 PAGE_BYTES = 8 * 2**20
 _KEYS_AT_ONCE = 1_024
 _SPANS_AT_ONCE = 256
+_LEAST_ROWS = 4_096  # a slice of a big chunk, unless the chunk ends
+_TRIES = 16
 
 
 @dataclass(frozen=True)
@@ -94,64 +96,95 @@ def read_spans(
 ) -> Iterator[list[tuple[int, Page | None]]]:
     """Rows of many runs, one run after the other, in batches of pages.
 
-    A batch has about 64k rows or 8 MiB, or is one chunk; it is read in two round trips, however
-    many runs it is of. Each page comes with the index of its span; `None` instead of a page: the
-    span's rows are no longer there, and no more of it will come.
+    A batch has about 64k rows or 8 MiB, or is of one chunk and 8 MiB; it is read in two round
+    trips, however many runs it is of. Each page comes with the index of its span; `None` instead of
+    a page: the span's rows are no longer there, and no more of it will come.
     """
     left = deque((index, span) for index, span in enumerate(spans) if span.first < span.head.rows)
+    tries = 0
     while left:
-        batch = _next_batch(left, series)
-        found = select_each(_CHUNKS, [plan.key(series) for plan in batch])
-        pages: list[tuple[int, Page | None]] = []
-        for plan, chunks in zip(batch, found, strict=True):
-            page = _merge(plan, chunks, series, positions)
-            pages.append((plan.index, page))
-            if page is None and left and left[0][0] == plan.index:
-                left.popleft()
-        yield pages
+        plans = _next_batch(left, series, positions)
+        pages = _read(plans, series, positions)
+        _put_back(left, plans[len(pages) :])
+        tries = 0 if pages else tries + 1
+        if tries == _TRIES:
+            pages = [(left.popleft()[0], None)]
+        if pages:
+            yield pages
 
 
-_SIZES = (
-    "SELECT first_row, rows, length(data) FROM runs_chunk WHERE run_id = %s AND generation = %s "
-    "AND series_id = %s AND first_row >= COALESCE((SELECT MAX(first_row) FROM runs_chunk "
-    "WHERE run_id = %s AND generation = %s AND series_id = %s AND first_row <= %s), 0) "
-    "AND first_row < %s ORDER BY first_row LIMIT %s"
-)
-_CHUNKS = (
-    "SELECT first_row, rows, layout, data FROM runs_chunk WHERE run_id = %s AND generation = %s "
-    "AND series_id = %s AND first_row >= %s AND first_row < %s ORDER BY first_row"
+_LAYOUTS = (
+    "SELECT first_row, rows, layout, length(data) FROM runs_chunk WHERE run_id = %s "
+    "AND generation = %s AND series_id = %s AND first_row >= COALESCE((SELECT MAX(first_row) "
+    "FROM runs_chunk WHERE run_id = %s AND generation = %s AND series_id = %s "
+    "AND first_row <= %s), 0) AND first_row < %s ORDER BY first_row LIMIT %s"
 )
 
 
 @dataclass(frozen=True)
+class _Piece:
+    """Rows ``begin … stop−1`` of one chunk, counted from the chunk's first.
+
+    Attributes:
+        slices: the bytes of the asked columns; None: the chunk is read whole.
+        size: how many bytes it has once read.
+    """
+
+    first_row: int
+    rows: int
+    layout: str
+    begin: int
+    stop: int
+    slices: tuple[Slice, ...] | None
+    size: int
+
+
+@dataclass(frozen=True)
 class _Plan:
-    """Chunks ``begin <= first_row < stop`` of a span are read next."""
+    """What of a span is read next; without pieces, its rows are gone."""
 
     index: int
     span: Span
-    begin: int
-    stop: int
+    pieces: tuple[_Piece, ...]
 
-    def key(self, series: SeriesInfo) -> list[int]:
-        head = self.span.head
-        return [head.run_id, head.generation, series.id, self.begin, self.stop]
+    @property
+    def stop(self) -> int:
+        last = self.pieces[-1]
+        return last.first_row + last.stop
+
+    def wants(self, series: SeriesInfo) -> Iterator[Want]:
+        """Chunks that are read whole are read by one statement as far as they are neighbours."""
+        key = self.span.head.run_id, self.span.head.generation, series.id
+        begin: int | None = None
+        for piece in self.pieces:
+            if piece.slices is None:
+                begin = piece.first_row if begin is None else begin
+                continue
+            if begin is not None:
+                yield Want(key, begin, piece.first_row)
+            yield Want(key, piece.first_row, piece.first_row + 1, piece.slices)
+            begin = None
+        if begin is not None:
+            yield Want(key, begin, self.stop)
 
 
-def _next_batch(left: deque[tuple[int, Span]], series: SeriesInfo) -> list[_Plan]:
+def _next_batch(
+    left: deque[tuple[int, Span]], series: SeriesInfo, positions: Sequence[int]
+) -> list[_Plan]:
     """Take from the front of ``left`` what fits into one batch; a span's rest stays there."""
     candidates = _candidates(left)
-    sizes = select_each(_SIZES, [_sizes_key(span, series) for _, span in candidates])
+    found = select_each(_LAYOUTS, [_layouts_key(span, series) for _, span in candidates])
+    room = _Room(PAGE_ROWS, PAGE_BYTES)
     plans: list[_Plan] = []
-    rows = taken = 0
-    for (index, span), chunks in zip(candidates, sizes, strict=True):
-        stop, rows, taken = _fit(span, chunks, rows, taken, must=not plans)
-        if stop is not None:
-            plans.append(_Plan(index, span, chunks[0][0] if chunks else span.first, stop))
-        if stop is None or stop < span.head.rows:
-            if stop is not None:
-                left[0] = index, Span(span.head, stop)
+    for (index, span), chunks in zip(candidates, found, strict=True):
+        pieces, full = room.fill(span, chunks, positions)
+        if full and not pieces:
             break
+        plans.append(_Plan(index, span, pieces))
         left.popleft()
+        if pieces and plans[-1].stop < span.head.rows:
+            left.appendleft((index, Span(span.head, plans[-1].stop)))
+            break
     return plans
 
 
@@ -167,58 +200,116 @@ def _candidates(left: Iterable[tuple[int, Span]]) -> list[tuple[int, Span]]:
     return chosen
 
 
-def _sizes_key(span: Span, series: SeriesInfo) -> list[int]:
+def _layouts_key(span: Span, series: SeriesInfo) -> list[int]:
     key = [span.head.run_id, span.head.generation, series.id]
-    return [*key, *key, span.first, span.head.rows, _KEYS_AT_ONCE]
+    stop = min(span.head.rows, span.first + PAGE_ROWS)
+    return [*key, *key, span.first, stop, _KEYS_AT_ONCE]
 
 
-def _fit(
-    span: Span, chunks: Sequence[Row], rows: int, taken: int, *, must: bool
-) -> tuple[int | None, int, int]:
-    """Where this span's part of the batch ends (None: nothing fits), and the batch's new size."""
-    for chunk_first, chunk_rows, chunk_bytes in chunks:
-        full = rows + chunk_rows > PAGE_ROWS or taken + chunk_bytes > PAGE_BYTES
-        if full and not must:
-            return (None if chunk_first <= span.first else int(chunk_first)), rows, taken
-        rows, taken, must = rows + chunk_rows, taken + chunk_bytes, False
-    if len(chunks) == _KEYS_AT_ONCE:
-        return int(chunks[-1][0] + chunks[-1][1]), rows, taken
-    return span.head.rows, rows, taken
+@dataclass
+class _Room:
+    """What a batch may still take; the first piece of a batch is taken in any case."""
+
+    rows: int
+    size: int
+    empty: bool = True
+
+    def fill(
+        self, span: Span, chunks: Sequence[Row], positions: Sequence[int]
+    ) -> tuple[tuple[_Piece, ...], bool]:
+        """The next pieces of a span, up to the first row that is missing; whether it is full."""
+        pieces: list[_Piece] = []
+        at = span.first
+        for first_row, rows, layout, size in chunks:
+            if not first_row <= at < first_row + rows:
+                break
+            stop = min(rows, span.head.rows - first_row)
+            piece = _Piece(first_row, rows, layout, at - first_row, stop, None, size)
+            if size > SLICED_FROM_BYTES:
+                piece = self._sliced(piece, positions)
+            if not self._take(piece):
+                return tuple(pieces), True
+            pieces.append(piece)
+            at = first_row + piece.stop
+            if piece.stop < stop:
+                return tuple(pieces), True
+        return tuple(pieces), False
+
+    def _take(self, piece: _Piece) -> bool:
+        rows = piece.stop - piece.begin
+        if not self.empty and (rows > self.rows or piece.size > self.size):
+            return False
+        self.rows, self.size, self.empty = self.rows - rows, self.size - piece.size, False
+        return True
+
+    def _sliced(self, piece: _Piece, positions: Sequence[int]) -> _Piece:
+        """The asked columns of as many rows as fit, and not of just a few."""
+        entries = _asked(piece.layout, positions)
+        row_bytes = sum(entry.row_bytes for entry in entries)
+        fixed_bytes = sum(entry.fixed_bytes for entry in entries)
+        fit = max(_LEAST_ROWS, (self.size - fixed_bytes) // max(1, row_bytes))
+        if not self.empty:
+            fit = min(fit, max(_LEAST_ROWS, self.rows))
+        stop = min(piece.stop, piece.begin + fit)
+        slices = [part for entry in entries for part in entry.slices(piece.begin, stop)]
+        size = fixed_bytes + row_bytes * (stop - piece.begin)
+        return replace(piece, stop=stop, slices=tuple(slices), size=size)
+
+
+def _asked(layout: str, positions: Sequence[int]) -> list[Entry]:
+    entries = parse_layout(layout)
+    return [entries[position] for position in positions]
+
+
+def _read(
+    plans: Sequence[_Plan], series: SeriesInfo, positions: Sequence[int]
+) -> list[tuple[int, Page | None]]:
+    """The pages of the plans, up to the first one whose chunks are no longer as planned."""
+    wants = [list(plan.wants(series)) for plan in plans]
+    found = iter(read_chunks([want for of_plan in wants for want in of_plan]))
+    pages: list[tuple[int, Page | None]] = []
+    for plan, of_plan in zip(plans, wants, strict=True):
+        chunks = {chunk.first_row: chunk for _ in of_plan for chunk in next(found)}
+        page = _merge(plan, chunks, series, positions)
+        if page is None and plan.pieces:
+            break
+        pages.append((plan.index, page))
+    return pages
+
+
+def _put_back(left: deque[tuple[int, Span]], unread: Sequence[_Plan]) -> None:
+    if unread and left and left[0][0] == unread[-1].index:
+        left.popleft()
+    left.extendleft((plan.index, plan.span) for plan in reversed(unread))
 
 
 def _merge(
-    plan: _Plan, chunks: Sequence[Row], series: SeriesInfo, positions: Sequence[int]
+    plan: _Plan, chunks: dict[int, Found], series: SeriesInfo, positions: Sequence[int]
 ) -> Page | None:
-    """The plan's rows as one page; None when they are not all there."""
-    pieces: list[list[Column]] = []
-    first = at = plan.span.first
-    stop = min(plan.stop, plan.span.head.rows)
-    for chunk_first, chunk_rows, layout, data in chunks:
-        if not chunk_first <= at < chunk_first + chunk_rows:
+    """The plan's rows as one page; None when they do not lie as planned."""
+    opened: list[list[Column]] = []
+    for piece in plan.pieces:
+        chunk = chunks.get(piece.first_row)
+        # Rows of a generation never change: chunks of equal rows and layout hold the same.
+        if chunk is None or (chunk.rows, chunk.layout) != (piece.rows, piece.layout):
             return None
-        take = min(chunk_first + chunk_rows, stop) - at
-        begin = at - chunk_first
-        columns = _open_chunk(chunk_rows, layout, memoryview(data), series, positions)
-        pieces.append([column.rows_from(begin, begin + take) for column in columns])
-        at += take
-    if at < stop:
+        opened.append(_open(piece, chunk, series, positions))
+    if not opened:
         return None
-    merged = tuple(concatenate(list(same)) for same in zip(*pieces, strict=True))
-    return Page(first, at - first, merged)
+    merged = tuple(concatenate(list(same)) for same in zip(*opened, strict=True))
+    return Page(plan.span.first, plan.stop - plan.span.first, merged)
 
 
-def _open_chunk(
-    rows: int, layout: str, data: memoryview, series: SeriesInfo, positions: Sequence[int]
+def _open(
+    piece: _Piece, chunk: Found, series: SeriesInfo, positions: Sequence[int]
 ) -> list[Column]:
-    entries = json.loads(layout)
+    read = iter(chunk.pieces)
+    whole = memoryview(chunk.pieces[0]) if piece.slices is None else None
     columns = []
-    for position in positions:
-        dtype, const, *parts = entries[position]
-        entry: Mapping[str, Any] = {
-            "type": series.fields[position].data_type,
-            "dtype": dtype,
-            "const": bool(const),
-            "parts": parts,
-        }
-        columns.append(read_column(dict(entry), data, rows))
+    for position, entry in zip(positions, _asked(piece.layout, positions), strict=True):
+        parts: list[memoryview | bytes] = []
+        for offset, length in entry.slices(piece.begin, piece.stop):
+            parts.append(next(read) if whole is None else whole[offset : offset + length])
+        data_type = series.fields[position].data_type
+        columns.append(entry.open(data_type, piece.begin, piece.stop, parts))
     return columns

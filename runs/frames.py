@@ -62,6 +62,14 @@ class Column:
         with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN like others
             return self.expanded().astype(WIRE[self.data_type].canonical)
 
+    def with_used_words(self) -> Column:
+        """The same texts; words that no row has are left out, and codes are narrow."""
+        if not self.words:
+            return self
+        used, codes = np.unique(self.values, return_inverse=True)
+        narrow = codes.reshape(-1).astype(np.min_scalar_type(max(used.size - 1, 0)))
+        return replace(self, values=narrow, words=tuple(self.words[code] for code in used.tolist()))
+
     def check(self) -> str | None:
         """What is not legal about the values, in words; None if all are."""
         if self.data_type == "bool" and self.values.size and self.values.max() > 1:
@@ -208,7 +216,7 @@ def read_column(entry: dict[str, Any], body: memoryview, rows: int, index: int =
     if len(parts[0]) != stored * width.itemsize:
         raise malformed(index, f"a column has {len(parts[0])} bytes for {stored} values of {dtype}")
     values = np.frombuffer(parts[0], dtype=width)
-    words = _read_words(parts[1], parts[2], index) if data_type == "text" else ()
+    words = read_words(parts[1], parts[2], index) if data_type == "text" else ()
     return Column(data_type, rows, values, const, words)
 
 
@@ -228,14 +236,17 @@ def _read_parts(given: object, body: memoryview, count: int, index: int) -> list
     return parts
 
 
-def _read_words(ends: memoryview, words: memoryview, index: int) -> tuple[bytes, ...]:
+def read_words(
+    ends: memoryview | bytes, words: memoryview | bytes, index: int = 0
+) -> tuple[bytes, ...]:
+    """The words of a text column, from the bytes of its second and third part."""
     if len(ends) % 4:
         raise malformed(index, "word ends are not whole u32")
     stops = np.frombuffer(ends, dtype="<u4").tolist()
     starts = [0, *stops[:-1]] if stops else []
     if any(a > b for a, b in zip(starts, stops, strict=True)) or (stops or [0])[-1] != len(words):
         raise malformed(index, "word ends do not fit the words")
-    whole = words.tobytes()
+    whole = bytes(words)
     return tuple(whole[a:b] for a, b in zip(starts, stops, strict=True))
 
 
@@ -289,7 +300,7 @@ def lay_out(columns: Sequence[Column]) -> tuple[list[dict[str, Any]], list[bytes
     offset = 0
     for column in columns:
         places = []
-        for part in _parts_of(column):
+        for part in parts_of(column):
             size = len(part)
             places.append([offset, size])
             body.append(part)
@@ -307,7 +318,7 @@ def lay_out(columns: Sequence[Column]) -> tuple[list[dict[str, Any]], list[bytes
     return entries, body
 
 
-def _parts_of(column: Column) -> list[bytes | memoryview]:
+def parts_of(column: Column) -> list[bytes | memoryview]:
     values = np.ascontiguousarray(column.values)
     if values.dtype.byteorder == ">":
         values = values.astype(values.dtype.newbyteorder("<"))

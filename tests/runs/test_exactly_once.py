@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from catalog.snapshot import SeriesInfo
-from runs import append, columns, lifecycle
-from runs.frames import Column
+from runs import append, lifecycle
+from runs.layouts import Entry
 from runs.models import RunHead
 from runs.ordering import OutOfOrder, Take
 from tests.runs.kit import make_series
@@ -155,21 +155,8 @@ def check_values_begin_anew_in_each_append(patch: pytest.MonkeyPatch) -> None:
 
 
 def readers_do_not_trim_the_first_chunk(patch: pytest.MonkeyPatch) -> None:
-    honest = Column.rows_from
-    patch.setattr(
-        columns,
-        "_open_chunk",
-        _untrimmed(columns._open_chunk, lambda self, first, stop: honest(self, 0, stop - first)),
-    )
-
-
-def _untrimmed(opens: Callable[..., list[Column]], rows_from: Any) -> Callable[..., list[Column]]:
-    careless = type("Careless", (Column,), {"rows_from": rows_from})
-
-    def opened(*args: Any) -> list[Column]:
-        return [careless(**vars(column)) for column in opens(*args)]
-
-    return opened
+    honest = Entry.slices
+    patch.setattr(Entry, "slices", lambda self, begin, stop: honest(self, 0, stop - begin))
 
 
 def operations_are_repeated(patch: pytest.MonkeyPatch) -> None:

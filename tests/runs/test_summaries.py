@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from runs.frames import Column
-from runs.summaries import BUCKET_ROWS, summarise
+from runs.summaries import BUCKET_ROWS, coarsen, decode, encode, summarise
 
 SIZES = [1, 2, 255, 256, 257, 512, 700]
 FLOATS = [0.0, -0.0, 1.5, -2.25, 1e308, 5e-324, math.inf, -math.inf, math.nan]
@@ -115,3 +115,40 @@ def test_text_and_bool_have_a_flag_of_0_and_no_buckets() -> None:
     assert flags == [0, 1, 0]
     assert len(found) == 1
     assert unpack(found[0]["first"], "q") == [5]
+
+
+@pytest.mark.parametrize("rows", [1, 256, 300, 5_000, 70_000])
+def test_what_was_encoded_is_decoded(rows: int) -> None:
+    chance = np.random.default_rng(rows)
+    floats = chance.normal(size=rows)
+    floats[chance.random(rows) < 0.3] = math.nan
+    given = [
+        Column("text", rows, np.zeros(rows, dtype="<u1"), words=(b"a",)),
+        Column("int", rows, np.arange(rows, dtype="<u4")),
+        Column("float", rows, floats),
+    ]
+    packed = summarise(given)
+    text, steps, loss = decode(packed, ["text", "int", "float"], rows)
+    assert text is None
+    assert steps is not None and steps.never_falls and steps.last[-1] == rows - 1
+    assert loss is not None and loss.never_falls == (rows == 1 and floats[0] == floats[0])
+    assert int(loss.count.sum()) == int((~np.isnan(floats)).sum())
+    assert encode([text, steps, loss]) == packed
+
+
+def test_a_coarser_level_says_what_brute_force_says() -> None:
+    rows, bucket = 10_000, BUCKET_ROWS * 16
+    values = np.random.default_rng(0).normal(size=rows)
+    values[:BUCKET_ROWS] = math.nan  # a bucket without a value
+    [fine] = decode(summarise([Column("float", rows, values)]), ["float"], rows)
+    assert fine is not None
+    [coarse] = decode(encode([coarsen(fine)]), ["float"], rows, bucket)
+    assert coarse is not None
+    for index in range(3):
+        part = values[index * bucket : (index + 1) * bucket]
+        assert repr(coarse.first[index]) == repr(part[0])
+        assert coarse.last[index] == part[-1]
+        assert coarse.least[index] == np.nanmin(part)
+        assert coarse.greatest[index] == np.nanmax(part)
+        assert coarse.total[index] == pytest.approx(np.nansum(part))
+        assert coarse.count[index] == (~np.isnan(part)).sum()

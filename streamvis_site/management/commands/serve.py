@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from argparse import ArgumentParser
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
@@ -16,14 +17,17 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections
+from django.utils import timezone
 
 from accounts.credentials import issue_login_link
 from accounts.models import User
+from runs.compaction import COLD_AFTER, compact
 from runs.group_commit import committing_together
 from runs.reaping import reap
 from streamvis_site import first_start
 
 REAP_EVERY_SECS = 60.0
+COMPACTION_PAUSE_SECS = 0.05  # between segments, for those who write
 GRACEFUL_SECS = 20
 
 logger = logging.getLogger(__name__)
@@ -136,10 +140,18 @@ def _end_normally(*_: object) -> None:
 
 
 def _reap_until(ended: threading.Event) -> None:
+    compacted_at: datetime | None = None
     while not ended.wait(REAP_EVERY_SECS):
         try:
             reap()
+            began = timezone.now()
+            compact(
+                appended_since=compacted_at and compacted_at - COLD_AFTER,
+                pause_secs=COMPACTION_PAUSE_SECS,
+                stop=ended.is_set,
+            )
+            compacted_at = began
         except Exception:  # outermost edge: the next round tries again
-            logger.exception("Removing unreachable rows failed.")
+            logger.exception("Removing unreachable rows and merging chunks failed.")
         finally:
             close_old_connections()
