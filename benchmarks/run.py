@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.appends import measure_appends
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.logging_rows import Place, measure_logging, measure_reading
+from benchmarks.overview import measure_overview
 from benchmarks.page import measure_page
 from benchmarks.report import Figure, as_json, as_table
 from tests.services import chromium
@@ -22,7 +23,7 @@ from tests.services.postgres import find as find_postgres
 from tests.services.postgres import run_postgres
 from tests.services.server import run_server
 
-PARTS = ("logging", "appends", "reading", "page")
+PARTS = ("logging", "appends", "reading", "overview", "page")
 
 
 @contextmanager
@@ -59,6 +60,8 @@ def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figu
         yield from measure_appends(there, limits)
     if "reading" in parts:
         yield from measure_reading(there, limits)
+    if "overview" in parts:
+        yield from measure_overview(there, limits)
 
 
 def _own_spool(folder: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from itertools import chain
 from typing import Any
 
@@ -21,7 +21,7 @@ from runs.frames import Array, Column, lay_out, write_frame
 MAX_JSON_VALUES = 1_000_000
 
 
-async def stream_frames(dataset: Dataset) -> AsyncIterator[bytes]:
+async def stream_frames(dataset: Dataset) -> AsyncGenerator[bytes]:
     """The message of docs/formats/columns.md, page by page; a slow reader holds no transaction."""
     yield _frame({"kind": "data", **_head(dataset)})
     cursor = dict(dataset.cursor)
@@ -61,14 +61,14 @@ def _head(dataset: Dataset) -> dict[str, Any]:
     query = dataset.query
     return {
         "series": {"handle": query.series.handle, "name": query.series.name},
-        "fields": [_describe(field) for field in query.fields],
+        "fields": [describe_field(field) for field in query.fields],
         "attributes": [_describe_attribute(field) for field in query.attributes],
         "runs": dataset.runs,
         "gone": dataset.gone,
     }
 
 
-def _describe(field: FieldInfo) -> dict[str, Any]:
+def describe_field(field: FieldInfo) -> dict[str, Any]:
     return {
         "handle": field.handle,
         "name": field.name,
@@ -124,7 +124,7 @@ def _frame(header: dict[str, Any]) -> bytes:
 
 def _page_as_json(dataset: Dataset, piece: Piece, page: Page) -> dict[str, Any]:
     columns = {
-        field.name: _dump_column(column)
+        field.name: dump_column(column)
         for field, column in zip(dataset.query.fields, page.columns, strict=True)
     }
     return {
@@ -135,7 +135,7 @@ def _page_as_json(dataset: Dataset, piece: Piece, page: Page) -> dict[str, Any]:
     }
 
 
-def _dump_column(column: Column) -> list[Any]:
+def dump_column(column: Column) -> list[Any]:
     values = column.widened()
     plain: list[Any] = values.tolist()
     return plain if _is_plain(column, values) else [dump_value(value) for value in plain]

@@ -11,6 +11,8 @@ urlpatterns = [
     path("", pages.home, name="home"),
     path("plot/", pages.plot, name="plot"),
     path("api/v1/data/", api.Data.as_view()),
+    path("api/v1/overview/", api.OverviewDoor.as_view()),
+    path("api/v1/density/", api.DensityDoor.as_view()),
 ]
 # Django's stubs know of no ASGI applications behind a path; Channels' router takes them.
 websocket_urlpatterns: list[Any] = [path("ws/live/", cast("Any", LiveConsumer.as_asgi()))]
