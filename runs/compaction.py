@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Length
 from django.utils import timezone
 
 from catalog.snapshot import SeriesInfo, load_series
+from runs import group_commit
 from runs.blobs import Found, Want, read_chunks
 from runs.frames import Column, concatenate
 from runs.heads import lock_head
@@ -59,11 +59,12 @@ class Compacted:
 
 @dataclass(frozen=True)
 class _Part:
-    """The rows of a living run's present generation in one series."""
+    """The rows of a living run's present generation in one series, as many as there are now."""
 
     run: Run
     generation: int
     series: SeriesInfo
+    rows: int
     active: bool
 
     @property
@@ -122,7 +123,7 @@ def _parts(appended_since: datetime | None, cold_before: datetime) -> Iterator[_
         head = count.run.head
         heard = head.last_append_at
         active = head.state == "running" and heard is not None and heard >= cold_before
-        yield _Part(count.run, count.generation, known[handle], active)
+        yield _Part(count.run, count.generation, known[handle], count.rows, active)
 
 
 def _merge_all(part: _Part) -> Iterator[Compacted]:
@@ -154,7 +155,8 @@ def _known_chunks(part: _Part) -> Iterator[_Known]:
     levels = ChunkSummary.objects.filter(**part.key, level=1)
     segments = set(levels.values_list("first_row", flat=True))
     chunks = Chunk.objects.filter(**part.key).annotate(size=Length("data")).order_by("first_row")
-    keys = chunks.values_list("first_row", "rows", "size")
+    # What comes meanwhile waits for the next time, or a run that grows would never be done.
+    keys = chunks.filter(first_row__lt=part.rows).values_list("first_row", "rows", "size")
     newest: deque[_Known] = deque()
     at = max(segments, default=-1) if part.active else -1
     while page := list(keys.filter(first_row__gt=at)[:_KEYS_AT_ONCE]):
@@ -211,7 +213,7 @@ def _merge(part: _Part, group: Sequence[_Known]) -> Compacted:
     ]:
         return Compacted()
     segment = _build(part.series, chunks)
-    if not _replace(part, chunks, segment):
+    if not _exchange(part, chunks, segment):
         return Compacted()
     return Compacted(len(chunks), 1, sum(known.size for known in group), len(segment.data))
 
@@ -235,9 +237,13 @@ def _column(series: SeriesInfo, place: int, chunks: Sequence[Found]) -> Column:
     return concatenate(columns)
 
 
-@transaction.atomic
+def _exchange(part: _Part, chunks: Sequence[Found], segment: Segment) -> bool:
+    """One transaction, which takes its turn among appends; whether it was done."""
+    return group_commit.commit(lambda: _replace(part, chunks, segment))
+
+
 def _replace(part: _Part, chunks: Sequence[Found], segment: Segment) -> bool:
-    """Whether it was done. Appends to the run wait meanwhile, so nothing else happens here."""
+    """Appends to the run wait meanwhile, so nothing happens here that could be done before."""
     head = lock_head(part.run)
     if head.fenced or head.generation != part.generation:
         return False

@@ -148,7 +148,7 @@ def test_a_stopped_compaction_leaves_the_rest_for_later(
     assert read_rows(run, training) == exact_rows(writer.log[training.handle])
 
 
-STEPS = ["_read", "_build", "_replace", "lock_head", "_remove", "_insert"]
+STEPS = ["_read", "_build", "_exchange", "_replace", "lock_head", "_remove", "_insert"]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -168,7 +168,7 @@ def test_a_crash_at_any_step_leaves_all_rows(
         patch.setattr(compaction, name, dies)
         with pytest.raises(KeyboardInterrupt):
             compact(cold_after=ALL)
-    assert len(borders()) == (1 if (name, after) == ("_replace", True) else 3)
+    assert len(borders()) == (1 if (name, after) == ("_exchange", True) else 3)
     assert ChunkSummary.objects.filter(level=0).count() == len(borders())
     assert read_rows(run, training) == exact_rows(writer.log[training.handle])
     compact(cold_after=ALL)
@@ -194,6 +194,22 @@ def test_an_append_meanwhile_is_kept(
     meanwhile(monkeypatch, lambda: writer.log_rows(training, rows_of(8, 9)))
     compact(cold_after=ALL)
     assert read_rows(run, training) == exact_rows(writer.log[training.handle])
+
+
+def test_a_run_that_never_stops_growing_is_done_once(
+    run: str, training: SeriesInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = log(run, training, [2, 3])
+    honest = compaction._build
+
+    def build(*args: Any) -> Any:
+        for _ in range(2):
+            writer.log_rows(training, rows_of(1))
+        return honest(*args)
+
+    monkeypatch.setattr(compaction, "_build", build)
+    assert compact(cold_after=ALL).segments == 1
+    assert borders() == [(0, 5), (5, 1), (6, 1)]
 
 
 def test_a_run_replaced_or_deleted_meanwhile_gets_no_segment(

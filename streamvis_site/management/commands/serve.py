@@ -117,7 +117,6 @@ def run_server(listener: socket.socket) -> None:
         signal.signal(number, _end_normally)
     ended = threading.Event()
     reaper = threading.Thread(target=_reap_until, args=(ended,), name="streamvis-reaper")
-    reaper.start()
     config = uvicorn.Config(
         "streamvis_site.asgi:application",
         log_level="warning",
@@ -127,12 +126,13 @@ def run_server(listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACEFUL_SECS,
         server_header=False,
     )
-    try:
-        with committing_together():
+    with committing_together():  # ends last: the reaper commits there too
+        reaper.start()
+        try:
             uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        ended.set()
-        reaper.join()
+        finally:
+            ended.set()
+            reaper.join()
 
 
 def _end_normally(*_: object) -> None:
