@@ -65,6 +65,8 @@ class Writer:
 def write_for(url: str, token: str, series: str, seconds: float) -> dict[str, list[float]]:
     """Latencies in ms of what was stored, and every status that was not 200."""
     writer = Writer(url, token, series)
+    print("ready", flush=True)
+    sys.stdin.readline()  # all begin at once: starting an interpreter costs as much as many appends
     latencies: list[float] = []
     refused: list[float] = []
     end = time.perf_counter() + seconds
@@ -83,8 +85,18 @@ def measure_appends(place: Place, limits: Limits) -> Iterator[Figure]:
         logger.start()
     words = ["-m", "benchmarks.appends", place.url, place.token, "training", str(SECONDS)]
     started = [
-        subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE) for _ in range(WRITERS)
+        subprocess.Popen(
+            [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(WRITERS)
     ]
+    for process in started:
+        if process.stdout is not None:
+            process.stdout.readline()
+    for process in started:
+        if process.stdin is not None:
+            process.stdin.write("go\n")
+            process.stdin.flush()
     answers = [json.loads(process.communicate(timeout=120)[0]) for process in started]
     latencies = [latency for answer in answers for latency in answer["latencies"]]
     refused = [status for answer in answers for status in answer["refused"]]
