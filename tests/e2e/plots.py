@@ -68,13 +68,16 @@ class Plot:
         return np.abs(pixels - ground).sum(axis=2) > 60
 
     def resize_to(self, height: int) -> None:
-        """Change the window until the plot area has this height, in pixels."""
+        """Change the window until the plot area has this height, in pixels, and is drawn so."""
         size = self.page.viewport_size
         assert size is not None
-        frames = self.stats["frames"]
         changed = size["height"] + height - self.pixels().shape[0]
         self.page.set_viewport_size({"width": size["width"], "height": changed})
-        self.wait_until(f"window.__streamvis.stats().frames > {frames}")
+        deadline = time.monotonic() + WAIT_SECS
+        while self.pixels().shape[0] != height:
+            assert time.monotonic() < deadline, f"the plot is not {height} px high"
+            self.page.wait_for_timeout(20)
+        self.page.wait_for_timeout(300)  # the scene of the new size comes from a worker
 
     def centre(self) -> tuple[float, float]:
         box = self.page.locator("streamvis-plot").bounding_box()
