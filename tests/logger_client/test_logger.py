@@ -33,13 +33,22 @@ STEP = {"step": "int", "loss": "float"}
 DEAD = "http://127.0.0.1:9"
 
 
-def run_script(server: FakeServer, body: str) -> subprocess.CompletedProcess[str]:
-    head = f"from streamvis import DataLogger\nURL = {server.url!r}\n"
-    head += f"STEP = {STEP!r}\nlog = DataLogger(URL, flush_every=60)\n"
+SCRIPT_ENVIRONMENT = {
+    "PYTHONPATH": str(Path(streamvis.__file__).parent.parent),
+    "HOME": "/nonexistent",
+    "XDG_CACHE_HOME": "/nonexistent",
+}
+
+
+def run_script(
+    server: FakeServer, body: str, url: str | None = None, options: str = ""
+) -> subprocess.CompletedProcess[str]:
+    head = f"from streamvis import DataLogger\nURL = {(url or server.url)!r}\n"
+    head += f"STEP = {STEP!r}\nlog = DataLogger(URL, flush_every=60{options})\n"
     head += "log.set_run_handle('00000000-0000-4000-8000-000000000001')\n"
     return subprocess.run(
         [sys.executable, "-c", head + textwrap.dedent(body)],
-        env={"PYTHONPATH": str(Path(streamvis.__file__).parent.parent), "HOME": "/nonexistent"},
+        env=SCRIPT_ENVIRONMENT | {"STREAMVIS_SPOOL": os.environ["STREAMVIS_SPOOL"]},
         capture_output=True,
         text=True,
         check=False,
