@@ -1,12 +1,15 @@
 """Log typed data from running programs, exactly once, and read it back.
 
-`DataLogger` writes, `Client` reads; every exception is a `StreamvisError` (see `errors`).
+`DataLogger` and `AsyncDataLogger` write, `Client` reads; every exception is a `StreamvisError`
+(see `errors`).
 """
 
 from __future__ import annotations
 
+from .async_logger import AsyncDataLogger
 from .client import Client
 from .columns import Columns, Run
+from .complaints import Problem
 from .errors import (
     Conflict,
     FrameError,
@@ -31,6 +34,7 @@ from .logger import DataLogger
 from .status import Status
 
 __all__ = [
+    "AsyncDataLogger",
     "Client",
     "Columns",
     "Conflict",
@@ -42,6 +46,7 @@ __all__ = [
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "Problem",
     "QueueFull",
     "Run",
     "ServerRefused",

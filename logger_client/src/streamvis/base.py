@@ -31,6 +31,7 @@ from .protocol import BODY_BYTES, Core
 from .settings import Durability, OnFull, Settings
 from .spool import SpoolLimits
 from .status import State, Status
+from .sync import rescue_in_background
 from .threads import Threads
 from .transport import Transport
 
@@ -93,6 +94,7 @@ class BaseLogger(ABC):
         self._delivery: Delivery | None = None
         self._driver: Driver | None = None
         self._ended = False
+        self._leaving = threading.Event()
         settings = self._settings
         self._waits = settings.waits
         self._body_bytes = min(BODY_BYTES, settings.max_queue_bytes // 4)
@@ -254,6 +256,7 @@ class BaseLogger(ABC):
                 self._delivery = self._make_delivery(self._server)
                 self._driver = self._drive(self._delivery)
                 life.started(self)
+                self._rescue(self._server, self._delivery)
             self._intake.set_gate(None)
             return self._delivery
 
@@ -270,6 +273,12 @@ class BaseLogger(ABC):
             delivery.courier.learn(spec)
         return delivery
 
+    def _rescue(self, server: Server, delivery: Delivery) -> None:
+        """What earlier processes left for this server goes there in the background."""
+        self._leaving = threading.Event()
+        if self._settings.durability != "memory":
+            rescue_in_background(server, lambda: delivery.courier.connected, self._leaving)
+
     @abstractmethod
     def _drive(self, delivery: Delivery) -> Driver:
         """Start what lets the delivery work."""
@@ -282,6 +291,7 @@ class BaseLogger(ABC):
             self._intake.set_gate(self._open_gate)
             calls, self._calls = self._calls, None
             delivery = None if self._ended else self._delivery
+        self._leaving.set()
         if calls is not None:
             calls.close()
         if delivery is not None and first:

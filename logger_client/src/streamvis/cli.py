@@ -14,6 +14,7 @@ from .attributes import json_value
 from .client import Client
 from .columns import Run
 from .errors import StreamvisError
+from .sync_command import sync
 
 P = ParamSpec("P")
 
@@ -28,6 +29,9 @@ P = ParamSpec("P")
 def main(context: click.Context, url: str | None, token: str | None) -> None:
     """Fields, series and runs of a Streamvis server."""
     context.obj = lambda: context.with_resource(Client(url, token))
+
+
+main.add_command(sync)
 
 
 def _command(function: Callable[P, None]) -> Callable[P, None]:

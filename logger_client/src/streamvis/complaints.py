@@ -52,7 +52,7 @@ class Complaints:
             return
         try:
             self._on_error(Problem(kind, message, rows))
-        except Exception:  # noqa: BLE001 -- the user's code in our thread
+        except Exception:  # the user's code, in our thread
             log.exception("on_error raised")
 
     def failed(self, message: str) -> None:

@@ -74,6 +74,7 @@ class Courier:
     events: Events = field(default_factory=Events)
     ensures: list[Ensure] = field(default_factory=list)
     refresh: bool = True  # the catalogue is to be fetched
+    eager: bool = True  # tell the core of each series that the server names
     connected: bool = False
     refusals: int = 0
 
@@ -117,7 +118,7 @@ class Courier:
                 self.refresh = True
                 raise
         if self.core.generation is None:
-            self._open()
+            self.open()
         return due
 
     def _ensure(self, ensure: Ensure) -> None:
@@ -134,7 +135,7 @@ class Courier:
                 with self.core_lock:
                     self.core.abandon(name, reason)
             return
-        if ensure.path == "series/ensure":
+        if ensure.path == "series/ensure" and self.eager:
             self.learn(spec_from_server(answer))
 
     def _fetch_catalogue(self) -> None:
@@ -142,7 +143,7 @@ class Courier:
         series = list(results(self.transport, "GET", "series/"))
         found = self.change_catalogue(lambda old: old.updated(fields, series))
         catalogue_cache.save(self.transport.server.origin, fields, series)
-        for spec in found.series.values():
+        for spec in found.series.values() if self.eager else ():
             self.learn(spec)
         self.events.ensured()
 
@@ -172,7 +173,8 @@ class Courier:
                 reason = f"the server has no series {series!r}; create it and run again"
                 self.core.abandon(series, reason)
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Raises ServerRefused, Unreachable."""
         body = {"replace": self.opening.replace, "nonce": self.opening.nonce}
         answer = self.transport.call("POST", f"runs/{self.opening.handle}/open", body)
         with self.core_lock:

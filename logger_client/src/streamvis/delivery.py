@@ -87,6 +87,7 @@ class Delivery:
         self._clock = clock
         self._shedding = threading.Lock()
         self.ended = False
+        self._no_spool = False
         self._closing = False
         self._kept_all = False
         self.keeper.on_pushed = self._pushed
@@ -120,6 +121,7 @@ class Delivery:
         try:
             return Spool(folder, scribe, self._settings.spool)
         except (OSError, SpoolError) as error:
+            self._no_spool = True
             self.complaints.no_spool(f"{folder}: {error}")
             return None
 
@@ -133,8 +135,9 @@ class Delivery:
             spool.add(lambda: spool.scribe.opened(generation))
 
     def _ensured(self) -> None:
-        if self.keeper.spool is not None:
-            self.keeper.spool.scribe.ensured()
+        spool = self.keeper.spool
+        if spool is not None:
+            spool.add(spool.scribe.ensured)
 
     def _stopped(self, reason: str) -> None:
         spool = self.keeper.spool
@@ -146,7 +149,8 @@ class Delivery:
         closing = self._closing
         try:
             self.keeper.turn()
-            self.shed()
+            if self.spill_is_hopeless:
+                self.shed()
             self._tell_losses()
         except Exception:  # noqa: BLE001 -- a fault of ours must not end the thread
             self.complaints.broken("internal error while queued rows were taken; it goes on")
@@ -270,15 +274,21 @@ class Delivery:
 
         What goes to disk is worth a short wait for it; nobody waits for the network.
         """
-        spool = self.keeper.spool
-        if self._settings.may_spill and spool is not None and self._intake.journal is None:
+        if not self.spill_is_hopeless:
             self.wake_keeper()
             with self.progress:
-                self.progress.wait_for(
-                    lambda: self._intake.over_room() <= 0 or spool.full or self.ended,
-                    SPILL_WAIT_SECS,
-                )
+                self.progress.wait_for(self._has_room_or_no_hope, SPILL_WAIT_SECS)
         self.shed()
+
+    def _has_room_or_no_hope(self) -> bool:
+        return self._intake.over_room() <= 0 or self.spill_is_hopeless or self.ended
+
+    @property
+    def spill_is_hopeless(self) -> bool:
+        """Will no room come from the disk? With "write" all is there: memory may just forget."""
+        spool = self.keeper.spool
+        barred = self._no_spool or (spool is not None and spool.full)
+        return barred or not self._settings.may_spill or self._intake.journal is not None
 
     def shed(self) -> None:
         """Give up the oldest rows when the queue is over its bound, and a tenth more."""

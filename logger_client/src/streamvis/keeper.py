@@ -70,6 +70,7 @@ class Keeper:
         self._core_lock = core_lock
         self._complaints = complaints
         self._max_bytes = max_bytes
+        self._feed_bytes = min(FEED_BYTES, max_bytes // 4)
         self._may_spill = may_spill
         self._lock = threading.RLock()
         self._firsts: dict[str, int] = {}
@@ -141,6 +142,8 @@ class Keeper:
             self._finish_when_idle()
             if self.spool is not None:
                 self._turn_end = self.spool.end()
+            with self._core_lock:
+                self.weigh()
         self.on_pushed()
 
     def _take(self) -> None:
@@ -248,7 +251,7 @@ class Keeper:
 
     def feed(self) -> None:
         """Read from the backlog until the core has enough."""
-        if self._backlog is None or self.core_bytes >= FEED_BYTES:
+        if self._backlog is None or self.core_bytes >= self._feed_bytes:
             return
         with self._lock:
             if self._backlog is not None:
@@ -268,15 +271,15 @@ class Keeper:
 
     def _feed_records(self, spool: Spool, replay: Replay, position: Position) -> bool:
         """True when the end is reached, or nothing behind it can be read."""
-        for payload, position in spool.read(position):
+        for payload, after in spool.read(position):
             try:
                 with self._core_lock:
                     replay.feed(payload)
                     self.weigh()
             except SpoolError:
                 self._complaints.broken(f"{spool.folder}: a record cannot be read; it is left out")
-            self._backlog = position
-            if self.core_bytes >= FEED_BYTES:
+            self._backlog = position = after
+            if self.core_bytes >= self._feed_bytes:
                 return position >= self._turn_end
         if position < self._turn_end:
             self._complaints.broken(f"{spool.folder} is damaged; what follows is lost")

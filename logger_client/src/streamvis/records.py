@@ -134,9 +134,12 @@ class Scribe:
         self._ensures.append({"path": path, "body": dict(body)})
         return _note("E", self._ensures[-1])
 
-    def ensured(self) -> None:
-        """The server has all of them now; later segments need not say them."""
+    def ensured(self) -> bytes:
+        """The server has all of them now."""
+        if not self._ensures:
+            return b""
         self._ensures.clear()
+        return _note("E", {"done": True})
 
     def learn(self, series: str, handles: Handles) -> None:
         """Say the handles before the next rows of this series."""

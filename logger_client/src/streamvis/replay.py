@@ -103,6 +103,8 @@ class Replay:
                 self.generation = data.get("generation")
             case "G":
                 self.generation = int(data["generation"])
+            case "E" if data.get("done"):
+                self.ensures.clear()
             case "E":
                 self.ensures.append(data)
             case "S":

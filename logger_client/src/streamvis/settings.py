@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from .complaints import Problem
@@ -27,7 +27,7 @@ class Settings:
     on_full: OnFull = "spill"
     copy: bool = True
     on_error: Callable[[Problem], None] | None = None
-    spool: SpoolLimits = SpoolLimits()
+    spool: SpoolLimits = field(default_factory=SpoolLimits)
 
     def __post_init__(self) -> None:
         _at_least("flush_every", self.flush_every, 0.001)
