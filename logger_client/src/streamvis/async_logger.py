@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from .base import BaseLogger
 from .delivery import Delivery
+from .errors import QueueFull
 from .tasks import Tasks
 from .threads import Threads
 
@@ -40,9 +41,12 @@ class AsyncDataLogger(BaseLogger):
         await asyncio.to_thread(self._ensure_series, name, fields)
 
     def write_sync(self, series_name: str, /, **values: Any) -> None:
-        """Queue rows, as DataLogger.write; with on_full="block" it does not wait either."""
-        if self._waits and self._settings.on_full == "raise":
-            self._full()
+        """Queue rows, as DataLogger.write, but never wait.
+
+        Raises QueueFull with on_full="block", too: await `yield_to_flush` and call it again.
+        """
+        if self._waits and self._full():
+            raise QueueFull("the queue is full; await yield_to_flush() before the next write")
         self._add(series_name, values)
 
     async def write(self, series_name: str, /, **values: Any) -> None:
@@ -111,9 +115,9 @@ class AsyncDataLogger(BaseLogger):
         if delivery is None:
             return
         driver = self._driver
-        if isinstance(driver, Tasks):
+        if isinstance(driver, Tasks) and driver.alive:
             await driver.join()
-            self._end(delivery)
+            await asyncio.to_thread(self._end, delivery)
         else:
             await asyncio.to_thread(self._finish, delivery)
 

@@ -304,8 +304,7 @@ class BaseLogger(ABC):
         """Wait for the end, within the time that `_close` gave."""
         driver = self._driver
         if not isinstance(driver, Threads):
-            if driver is not None and driver.alive:
-                return  # its event loop runs, and will end it
+            # Its event loop is closed, or stands still while a signal is handled.
             driver = self._driver = Threads(delivery)
             driver.start()
         driver.join()

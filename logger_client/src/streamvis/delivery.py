@@ -86,6 +86,7 @@ class Delivery:
         self._settings = settings
         self._clock = clock
         self._shedding = threading.Lock()
+        self._sending = threading.Lock()  # a second driver may take over from the first
         self.ended = False
         self._no_spool = False
         self._closing = False
@@ -170,6 +171,13 @@ class Delivery:
 
     def send(self) -> bool:
         """One exchange with the server; True when there may be more to do at once."""
+        with self._sending:
+            busy = self._send()
+        self.attempted.set()
+        self._tell_progress()
+        return busy
+
+    def _send(self) -> bool:
         busy = False
         try:
             self.keeper.feed()
@@ -182,8 +190,6 @@ class Delivery:
         except Exception:  # noqa: BLE001 -- a fault of ours must not end the thread
             self.complaints.broken("internal error while rows were sent; it goes on")
             self.courier.broken()
-        self.attempted.set()
-        self._tell_progress()
         return busy
 
     def send_pause(self) -> float:
@@ -292,7 +298,9 @@ class Delivery:
 
     def shed(self) -> None:
         """Give up the oldest rows when the queue is over its bound, and a tenth more."""
-        if self._intake.over_room() <= 0 or not self._shedding.acquire(blocking=False):
+        if self._settings.waits or self._intake.over_room() <= 0:
+            return
+        if not self._shedding.acquire(blocking=False):
             return
         try:
             limit = self._settings.max_queue_bytes
