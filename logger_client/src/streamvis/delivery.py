@@ -243,6 +243,16 @@ class Delivery:
             self.progress.wait_for(lambda: self.settled(written) or self.ended, timeout)
         return self.acknowledged(written)
 
+    def wait_safe(self, timeout: float) -> None:
+        """Until all that was written is stored, or on disk where the server does not answer."""
+        written = self.written()
+        self.wake_keeper()
+        with self.progress:
+            self.progress.wait_for(lambda: self.ended or self._safe(written), timeout)
+
+    def _safe(self, written: Written) -> bool:
+        return self.settled(written) or (self.keeper.kept and not self.courier.connected)
+
     def wait_for_room(self, room: Callable[[], bool]) -> None:
         with self.progress:
             while not (room() or self.ended):

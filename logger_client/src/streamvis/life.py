@@ -121,7 +121,7 @@ def _flush_all() -> None:
         delivery = logger._delivery
         if delivery is not None:
             with contextlib.suppress(Exception):
-                delivery.wait_settled(delivery.written(), until - monotonic())
+                delivery.wait_safe(until - monotonic())
 
 
 atexit.register(_at_exit)
