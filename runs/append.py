@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from catalog.errors import Conflict
 from catalog.snapshot import SeriesInfo, load_series
-from runs import frames, group_commit, operations
+from runs import fault_points, frames, group_commit, operations
 from runs.frames import Column
 from runs.heads import lock_head, run_gone, run_to_append
 from runs.ids import parse_hex128
@@ -108,6 +108,7 @@ class _Append:
     def __init__(self, run: Run, request: AppendRequest) -> None:
         self.run, self.request = run, request
         self.head = lock_head(run)
+        fault_points.reached("locked")
         if self.head.fenced:
             raise run_gone(run.handle)
         self.state = _WriterState(run, request.generation, request.writer)
@@ -280,12 +281,14 @@ class _Append:
         Chunk.objects.bulk_create(self.new.chunks)
         ChunkSummary.objects.bulk_create(self.new.summaries)
         Gap.objects.bulk_create(self.new.gaps)
+        fault_points.reached("chunks written")
         Stream.objects.bulk_create(
             self.new.streams.values(),
             update_conflicts=True,
             unique_fields=["run", "generation", "writer", "series"],
             update_fields=["cursor", "crc"],
         )
+        fault_points.reached("cursors written")
         RunSeries.objects.bulk_create(
             [self.counts[series_id] for series_id in self.new.grown],
             update_conflicts=True,

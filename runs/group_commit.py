@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 
 from django.db import connection, transaction
 
+from runs import fault_points
+
 MAX_TOGETHER = 64
 
 Result = TypeVar("Result")
@@ -74,6 +76,7 @@ class CommitQueue:
         try:
             with transaction.atomic():
                 done = [(job, *_attempt(job.work)) for job in jobs]
+                fault_points.reached("before commit")
         except Exception as error:  # noqa: BLE001 - raised again where it was submitted
             connection.close_if_unusable_or_obsolete()
             if len(jobs) == 1:
@@ -82,6 +85,7 @@ class CommitQueue:
                 for job in jobs:
                     self._carry_out([job])
         else:
+            fault_points.reached("after commit")
             for job, result, fault in done:
                 if fault is None:
                     job.answer.set_result(result)
@@ -107,7 +111,10 @@ def commit(work: Callable[[], Result]) -> Result:
     if _running is not None:
         return _running.submit(work)
     with transaction.atomic():
-        return work()
+        result = work()
+        fault_points.reached("before commit")
+    fault_points.reached("after commit")
+    return result
 
 
 @contextmanager
