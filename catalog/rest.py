@@ -35,6 +35,9 @@ PAGE_PARAMETERS = [
 RETRY_AFTER_SECS = 1
 # IOERR_WRITE: a quota or a limit on the file's size, which SQLite does not tell from a bad disk
 SQLITE_NO_SPACE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+# PostgreSQL's functions that make a file longer: it has a code of its own for a full disk, but none
+# for a quota or a limit on the file's size, and its words depend on the language.
+POSTGRES_GROWS_FILES = ("mdextend", "mdzeroextend")
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +115,8 @@ def is_out_of_space(error: BaseException) -> bool:
     cause = error.__cause__
     if isinstance(cause, sqlite3.OperationalError):
         return getattr(cause, "sqlite_errorcode", None) in SQLITE_NO_SPACE
+    if isinstance(cause, postgres_errors.InternalError_):
+        return cause.diag.source_function in POSTGRES_GROWS_FILES
     return isinstance(cause, postgres_errors.DiskFull)
 
 
