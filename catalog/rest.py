@@ -8,7 +8,8 @@ import logging
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any, TypeVar
+from dataclasses import dataclass
+from typing import IO, Any, ClassVar, TypeVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
@@ -82,18 +83,9 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
     """DRF's exception handler: every refusal in the form of docs/formats/api.md."""
     if isinstance(error, Refused):
         return Response(error.body(), status=error.status)
-    if is_out_of_space(error):
-        logger.error("The database has no space left: %s", error)
-        message = "The server has no space left; nothing was stored. Make room, then try again."
-        return _again("no_space", message, status=507)
-    if isinstance(error, IntegrityError | InternalError):
-        # Whoever expects one catches it. Here something that the request refers to was deleted
-        # after it was looked up, which is told at commit (by Citus as an InternalError).
-        logger.error("The database refused a change: %s", error, exc_info=error)
-        return _again("try_again", "Something changed meanwhile; try again.", status=503)
-    if is_transient(error):
-        logger.warning("The database asked to try again: %s", error)
-        return _again("try_again", "The database is busy; try again.", status=503)
+    if (trouble := trouble_of(error)) is not None:
+        trouble.log(error)
+        return Response(trouble.body(), status=trouble.status, headers=trouble.headers)
     if isinstance(error, RequestDataTooBig):
         return Response({"code": "too_large", "message": "The body is too large."}, status=413)
     if isinstance(error, Http404):
@@ -105,9 +97,49 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
     return None
 
 
-def _again(code: str, message: str, *, status: int) -> Response:
-    headers = {"Retry-After": str(RETRY_AFTER_SECS)}
-    return Response({"code": code, "message": message}, status=status, headers=headers)
+@dataclass(frozen=True)
+class Trouble:
+    """What the database could not do, though nothing is wrong with the request."""
+
+    status: int
+    code: str
+    message: str
+    level: int
+
+    headers: ClassVar[dict[str, str]] = {"Retry-After": str(RETRY_AFTER_SECS)}
+
+    def body(self) -> dict[str, str]:
+        return {"code": self.code, "message": self.message}
+
+    def log(self, error: BaseException) -> None:
+        # Of a refused change it matters where it came from; the others say it themselves.
+        logger.log(
+            self.level,
+            "The database could not do it: %s",
+            error,
+            exc_info=error if self is CHANGED else None,
+        )
+
+
+NO_SPACE = Trouble(
+    507,
+    "no_space",
+    "The server has no space left; nothing was stored. Make room, then try again.",
+    logging.ERROR,
+)
+CHANGED = Trouble(503, "try_again", "Something changed meanwhile; try again.", logging.ERROR)
+BUSY = Trouble(503, "try_again", "The database is busy; try again.", logging.WARNING)
+
+
+def trouble_of(error: BaseException) -> Trouble | None:
+    """How an error of the database is told; None: it is our own mistake, or none of its errors."""
+    if is_out_of_space(error):
+        return NO_SPACE
+    if isinstance(error, IntegrityError | InternalError):
+        # Whoever expects one catches it. Here something that the request refers to was deleted
+        # after it was looked up, which is told at commit (by Citus as an InternalError).
+        return CHANGED
+    return BUSY if is_transient(error) else None
 
 
 def is_out_of_space(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from accounts.credentials import issue_login_link
 from accounts.models import User
+from catalog.rest import trouble_of
 from runs.compaction import COLD_AFTER, compact
 from runs.group_commit import committing_together
 from runs.reaping import reap
@@ -151,7 +152,9 @@ def _reap_until(ended: threading.Event) -> None:
                 stop=ended.is_set,
             )
             compacted_at = began
-        except Exception:  # outermost edge: the next round tries again
-            logger.exception("Removing unreachable rows and merging chunks failed.")
+        except Exception as error:  # outermost edge: the next round tries again
+            known = trouble_of(error) is not None
+            message = "Removing unreachable rows and merging chunks failed: %s"
+            logger.error(message, error, exc_info=None if known else error)
         finally:
             close_old_connections()
