@@ -142,7 +142,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["catalog.rest.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["catalog.rest.ValueJSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "catalog.openapi.Schema",
+    "URL_FORMAT_OVERRIDE": None,  # by Accept alone
     "EXCEPTION_HANDLER": "catalog.rest.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
