@@ -17,6 +17,7 @@ from benchmarks.limits import Limits, measure_limits
 from benchmarks.logging_rows import Place, measure_logging, measure_reading
 from benchmarks.overview import measure_overview
 from benchmarks.page import measure_page
+from benchmarks.processes import postmaster_of
 from benchmarks.report import Figure, as_json, as_table
 from tests.services import chromium
 from tests.services.postgres import find as find_postgres
@@ -29,7 +30,10 @@ PARTS = ("logging", "appends", "reading", "overview", "page")
 @contextmanager
 def place(database: str, database_url: str | None) -> Iterator[Place]:
     with run_server(database_url=database_url) as server:
-        yield Place(database, server.url, server.token)
+        pids = (server.process.pid,) if server.process else ()
+        if database_url:
+            pids = (*pids, postmaster_of(database_url))
+        yield Place(database, server.url, server.token, pids)
 
 
 def measure(parts: list[str]) -> Iterator[Figure]:
