@@ -89,9 +89,7 @@ def measure_appends(place: Place, limits: Limits) -> Iterator[Figure]:
         yield from _figures(place, limits, load, each)
 
 
-def _figures(
-    place: Place, limits: Limits, load: Load, each: list[Measured]
-) -> Iterator[Figure]:
+def _figures(place: Place, limits: Limits, load: Load, each: list[Measured]) -> Iterator[Figure]:
     name = f"{load.name} ({place.database})"
     if load is SMALL:
         rate, unit = tuple(one.per_s for one in each), "appends/s"

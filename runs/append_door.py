@@ -106,7 +106,7 @@ def _read(scope: Scope) -> tuple[str, str, str] | None:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """By name; one that is given twice is joined, as Django does, and then fits nothing here."""
+    """By name; one that is given twice is joined, as Django does: no token fits two tokens."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
         key, text = name.decode("latin-1"), value.decode("latin-1")
@@ -152,7 +152,9 @@ async def _answer(
         if told is None:
             logger.exception("An append failed.")
             return 500, {"code": "server_error", "message": "The server failed; it is logged."}, {}
-        return told.status_code, told.data, dict(told.headers)
+        headers = {name.lower(): value for name, value in told.headers.items()}
+        headers.pop("content-type")  # of pages, until the framework renders the answer
+        return told.status_code, told.data, headers
     return 200, cursors.body(), {}
 
 
@@ -162,7 +164,7 @@ async def _send(send: Send, status: int, answer: object, headers: dict[str, str]
         "content-type": JSON_TYPE,
         "content-length": str(len(body)),
         "x-content-type-options": "nosniff",
-        **{name.lower(): value for name, value in headers.items()},
+        **headers,
     }
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -14,12 +14,14 @@ of its own in the caller's thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 from zlib import crc32
 
@@ -27,6 +29,9 @@ from django.db import Error, connection, transaction
 
 MAX_TOGETHER = 64
 POSTGRES_THREADS = 4
+SQLITE_CACHE_KIB = 8 * 1024
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Given = TypeVar("Given", covariant=True)
@@ -100,7 +105,7 @@ class CommitQueue:
         try:
             while (first := self._jobs.get()) is not None:
                 taken = [first, *self._waiting()]
-                self._carry_out([job for job in taken if job is not None and _prepare(job)])
+                self._answer([job for job in taken if job is not None])
                 if None in taken:
                     return
         finally:
@@ -112,6 +117,14 @@ class CommitQueue:
                 yield self._jobs.get_nowait()
             except queue.Empty:
                 return
+
+    def _answer(self, jobs: Sequence[_Job]) -> None:
+        try:
+            self._carry_out([job for job in jobs if _prepare(job)])
+        except Exception as error:  # outermost edge: nobody may be left to wait for ever
+            logger.exception("The thread that writes failed.")
+            for job in jobs:  # an answer that was given stays
+                job.answered(None, error)
 
     def _carry_out(self, jobs: Sequence[_Job]) -> None:
         """One commit for all of them."""
@@ -135,14 +148,24 @@ class CommitQueue:
 def _prepare(job: _Job) -> bool:
     """Whether it is to go on; else it is answered."""
     try:
-        connection.ensure_connection()
-        if connection.vendor == "postgresql":
-            connection.connection.prepare_threshold = 1
+        _connect()
         job.work.prepare()
     except Exception as error:  # noqa: BLE001 - told to whom it concerns
         _fail(job, error)
         return False
     return True
+
+
+def _connect() -> None:
+    """The thread's connection, with settings that are worth it for one that stays."""
+    if connection.connection is not None:
+        return
+    connection.ensure_connection()
+    if connection.vendor == "postgresql":
+        connection.connection.prepare_threshold = 1
+        return
+    with connection.cursor() as cursor:  # it would fill with pages that nobody reads again
+        cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
 
 
 def _attempt(work: Work[Any], *, alone: bool) -> tuple[Any, Exception | None]:
@@ -162,7 +185,8 @@ def _attempt(work: Work[Any], *, alone: bool) -> tuple[Any, Exception | None]:
 
 
 def _fail(job: _Job, error: Exception) -> None:
-    connection.close_if_unusable_or_obsolete()
+    if isinstance(error, Error):
+        connection.close_if_unusable_or_obsolete()
     try:
         told = job.work.explain(error)
     except Exception as worse:  # noqa: BLE001 - it could not be explained
@@ -191,13 +215,7 @@ class Writers:
         """Wait for ``work``; returns, or raises, once it is committed."""
         future: Future[Result] = Future()
 
-        def answered(result: Result, error: Exception | None) -> None:
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
-        self.put(work, answered)
+        self.put(work, partial(_settle, future))
         return future.result()
 
     async def result_of(self, work: Work[Result]) -> Result:
@@ -205,20 +223,23 @@ class Writers:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
 
-        def settle(result: Result, error: Exception | None) -> None:
-            if future.cancelled():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
-
         def answered(result: Result, error: Exception | None) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, result, error)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, future, result, error)
 
         self.put(work, answered)
         return await future
+
+
+def _settle(
+    future: Future[Result] | asyncio.Future[Result], result: Result, error: Exception | None
+) -> None:
+    if future.done():  # also: who asked went away
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
 
 
 _running: Writers | None = None
