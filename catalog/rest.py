@@ -23,7 +23,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.errors import Illegal, Malformed, Refused
+from catalog.errors import Busy, Illegal, Malformed, Refused
 from catalog.strict_json import NotJson, load_object
 from catalog.types import check_text
 
@@ -79,6 +79,8 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
     """DRF's exception handler: every refusal in the form of docs/formats/api.md."""
     if isinstance(error, Refused):
         return Response(error.body(), status=error.status)
+    if isinstance(error, Busy):
+        return _again("try_again", str(error), status=503)
     if is_out_of_space(error):
         logger.error("The database has no space left: %s", error)
         message = "The server has no space left; nothing was stored. Make room, then try again."

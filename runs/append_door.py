@@ -15,6 +15,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -26,13 +27,13 @@ from catalog.errors import Refused
 from catalog.rest import answer_error
 from runs import group_commit
 from runs.append import Append
+from runs.append_bodies import Bodies, Receive
 from runs.decisions import Cursors
 from runs.frames import MEDIA_TYPE
 from runs.parsers import JSON_TYPE, name_a_frame, parse_append
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -42,18 +43,38 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Delivery:
-    """An append with what proves that it may be made."""
+class Admission:
+    """A token, to be looked at before more is taken from who sends it."""
 
     key: str
     secret: str
-    media_type: str
-    body: bytes
-    append: Append | None = None
 
     def prepare(self) -> None:
         if not is_valid_token(self.secret):
             raise refuse_token()
+
+    def carry_out(self) -> None:
+        pass
+
+    def explain(self, error: Exception) -> Exception:
+        return error
+
+
+@dataclass
+class Delivery:
+    """An append with what proves that it may be made. A client that goes away stops it not."""
+
+    key: str
+    secret: str
+    media_type: str
+    body: bytes = b""
+    append: Append | None = None
+
+    def admission(self) -> Admission:
+        return Admission(self.key, self.secret)
+
+    def prepare(self) -> None:
+        self.admission().prepare()
         self.append = Append(self.key, parse_append(self.media_type, self.body))
         self.append.prepare()
 
@@ -68,19 +89,17 @@ class Delivery:
 def take_appends(app: App) -> App:
     """Wrap an ASGI application with the fast door."""
 
+    bodies = Bodies()
+
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
         writers = group_commit.running()
         wanted = _read(scope) if writers and scope["type"] == "http" else None
         if writers is None or wanted is None:
             await app(scope, receive, send)
             return
-        body = await _read_body(receive)
-        if body is not None:
-            handle, secret, media_type = wanted
-            status, answer, headers = await _answer(
-                writers, Delivery(handle, secret, media_type, body)
-            )
-            await _send(send, status, answer, headers)
+        answer = await _answer(writers, bodies, Delivery(*wanted), receive)
+        if answer is not None:
+            await _send(send, *answer)
 
     return door
 
@@ -129,33 +148,31 @@ def _is_secure(scope: Scope, headers: dict[str, str]) -> bool:
     return forwarded.partition(",")[0].strip() == value
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body (bounded by streamvis_site/limits.py); None when the client went away."""
-    parts: list[bytes] = []
-    while (message := await receive())["type"] == "http.request":
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-    return None
-
-
 async def _answer(
-    writers: group_commit.Writers, delivery: Delivery
-) -> tuple[int, object, dict[str, str]]:
-    """Status, body and headers; a client that goes away meanwhile stops nothing."""
+    writers: group_commit.Writers, bodies: Bodies, delivery: Delivery, receive: Receive
+) -> tuple[int, object, dict[str, str]] | None:
+    """Status, body and headers; None when nobody is left to answer."""
     try:
-        cursors = await writers.result_of(delivery)
-    except Exception as error:  # outermost edge: every error is an answer
-        if isinstance(error, Refused):
-            name_a_frame(error)
-        told = answer_error(error, {})
-        if told is None:
-            logger.exception("An append failed.")
-            return 500, {"code": "server_error", "message": "The server failed; it is logged."}, {}
-        headers = {name.lower(): value for name, value in told.headers.items()}
-        headers.pop("content-type")  # of pages, until the framework renders the answer
-        return told.status_code, told.data, headers
+        async with bodies.read(receive, partial(writers.result_of, delivery.admission())) as body:
+            if body is None:
+                return None
+            delivery.body = body
+            cursors = await writers.result_of(delivery)
+    except Exception as error:  # noqa: BLE001 - outermost edge: every error is an answer
+        return _tell(error)
     return 200, cursors.body(), {}
+
+
+def _tell(error: Exception) -> tuple[int, object, dict[str, str]]:
+    if isinstance(error, Refused):
+        name_a_frame(error)
+    told = answer_error(error, {})
+    if told is None:
+        logger.error("An append failed.", exc_info=error)
+        return 500, {"code": "server_error", "message": "The server failed; it is logged."}, {}
+    headers = {name.lower(): value for name, value in told.headers.items()}
+    headers.pop("content-type")  # of pages, until the framework renders the answer
+    return told.status_code, told.data, headers
 
 
 async def _send(send: Send, status: int, answer: object, headers: dict[str, str]) -> None:

@@ -162,7 +162,8 @@ def _connect() -> None:
         return
     connection.ensure_connection()
     if connection.vendor == "postgresql":
-        connection.connection.prepare_threshold = 1
+        raw: Any = connection.connection
+        raw.prepare_threshold = 1
         return
     with connection.cursor() as cursor:  # it would fill with pages that nobody reads again
         cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")

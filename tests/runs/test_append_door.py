@@ -22,7 +22,7 @@ from accounts.credentials import find_token, is_valid_token, issue_token
 from accounts.models import Token, User
 from catalog.snapshot import SeriesInfo
 from runs import append as appending
-from runs import group_commit, lifecycle
+from runs import append_bodies, append_door, group_commit, lifecycle
 from runs.append_door import take_appends
 from runs.group_commit import Plain
 from runs.heads import find_run
@@ -79,6 +79,7 @@ class Door:
             "scheme": "http",
             "headers": [(name.encode(), text.encode()) for name, text in headers.items() if text],
         }
+        before_each = changes.pop("before_each", lambda: None)
         if twice := changes.pop("twice", None):
             scope["headers"].append((twice.encode(), headers[twice].encode()))
         scope |= changes
@@ -88,6 +89,7 @@ class Door:
         incoming = iter([*messages, {"type": "http.disconnect"}])
 
         async def receive() -> Any:
+            before_each()
             return next(incoming)
 
         async def send(message: Any) -> None:
@@ -332,6 +334,48 @@ def test_the_schema_still_lists_both_forms_of_an_append(alice: User) -> None:
     schema = browser.get("/api/schema/?format=json").json()
     listed = schema["paths"]["/api/v1/runs/{handle}/append"]["post"]
     assert set(listed["requestBody"]["content"]) == {"application/json", MEDIA_TYPE}
+
+
+# What is held
+
+
+@pytest.fixture
+def bodies(monkeypatch: pytest.MonkeyPatch) -> append_bodies.Bodies:
+    """Those of a door, with less room than it usually has."""
+    held = append_bodies.Bodies()
+    monkeypatch.setattr(append_door, "Bodies", lambda: held)
+    monkeypatch.setattr(append_bodies, "BIG_BYTES", 1_000)
+    monkeypatch.setattr(append_bodies, "HELD_BYTES", 20_000)
+    return held
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_big_body_is_kept_only_for_who_may_send_it(
+    bodies: append_bodies.Bodies, door: Door, writer: Writer, known: bool
+) -> None:
+    if not known:
+        Token.objects.all().delete()
+    parts = [writer.message(), *[bytes(500)] * 10]
+    held: list[int] = []
+    answer = door.post(writer.run, *parts, before_each=lambda: held.append(bodies.held))
+    assert (answer.status, bodies.held) == (400 if known else 401, 0)
+    most = sum(map(len, parts[:-1]))
+    assert max(held) == most if known else max(held) <= 1_000 < most
+
+
+def test_more_than_can_be_held_is_to_be_sent_again(
+    bodies: append_bodies.Bodies, door: Door, writer: Writer, training: SeriesInfo
+) -> None:
+    writer.write(training, rows_of(1))
+    message = writer.message(writer.frame(training))
+    bodies.held = 20_000 - len(message) + 1
+    before = store()
+    answer = door.post(writer.run, message[:100], message[100:])
+    assert (answer.status, answer.body["code"]) == (503, "try_again")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert (store(), bodies.held) == (before, 20_000 - len(message) + 1)
+    bodies.held -= 1
+    assert door.post(writer.run, message[:100], message[100:]).status == 200
 
 
 # Going away, order, faults
