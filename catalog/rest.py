@@ -8,7 +8,7 @@ import logging
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any, ClassVar, TypeVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -24,7 +24,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.errors import Illegal, Malformed, Refused
+from catalog.errors import Busy, Illegal, Malformed, Refused
 from catalog.strict_json import NotJson, load_object
 from catalog.types import check_text
 
@@ -133,6 +133,8 @@ BUSY = Trouble(503, "try_again", "The database is busy; try again.", logging.WAR
 
 def trouble_of(error: BaseException) -> Trouble | None:
     """How an error of the database is told; None: it is our own mistake, or none of its errors."""
+    if isinstance(error, Busy):
+        return replace(BUSY, message=str(error), level=logging.DEBUG)
     if is_out_of_space(error):
         return NO_SPACE
     if isinstance(error, IntegrityError | InternalError):

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from catalog.definitions import resolve_fields
-from catalog.errors import Illegal, Malformed
+from catalog.errors import Refused
 from catalog.openapi import refusals
 from catalog.rest import (
     PAGE_PARAMETERS,
@@ -28,10 +28,9 @@ from catalog.rest import (
 from catalog.serializers import FieldSerializer, SeriesSerializer, page_of
 from runs import append, lifecycle, queries, serializers
 from runs.filters import parse_filter
-from runs.frames import malformed
 from runs.heads import find_living_run, find_run
 from runs.models import Run
-from runs.parsers import FramesParser, JsonAppendParser
+from runs.parsers import FramesParser, JsonAppendParser, name_a_frame, parse_append
 from runs.requests import AppendRequest
 
 
@@ -90,13 +89,12 @@ class RunAppend(APIView):
     )
     def post(self, request: Request, handle: str) -> Response:
         try:
-            if not isinstance(request.data, AppendRequest):  # an empty body reaches no parser
-                raise malformed(0, "the body is empty")
-            return Response(append.append(handle, request.data).body())
-        except (Malformed, Illegal) as fault:
-            # A client sets aside the frame or operation that is named, so one always is.
-            if "op" not in fault.details:
-                fault.details.setdefault("frame", 0)
+            sent: object = request.data
+            if not isinstance(sent, AppendRequest):  # an empty body reaches no parser
+                sent = parse_append(FramesParser.media_type, b"")
+            return Response(append.append(handle, sent).body())
+        except Refused as fault:
+            name_a_frame(fault)
             raise
 
 
