@@ -25,11 +25,12 @@ READABLE_TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Place:
-    """Where a benchmark logs to."""
+    """Where a benchmark logs to; `pids`: of the server, and of its database if that is another."""
 
     database: str
     url: str
     token: str
+    pids: tuple[int, ...] = ()
 
     def client(self) -> Client:
         return Client(self.url, self.token)

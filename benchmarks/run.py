@@ -1,6 +1,6 @@
 """Our figures beside the limits of the machine.
 
-`python -m benchmarks.run [--json] [--only NAME]`
+`python -m benchmarks.run [--json] [--only NAME] [--memory-secs 600]`
 """
 
 from __future__ import annotations
@@ -15,24 +15,30 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.appends import measure_appends
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.logging_rows import Place, measure_logging, measure_reading
+from benchmarks.memory import measure_memory
 from benchmarks.overview import measure_overview
 from benchmarks.page import measure_page
+from benchmarks.processes import postmaster_of
 from benchmarks.report import Figure, as_json, as_table
 from tests.services import chromium
 from tests.services.postgres import find as find_postgres
 from tests.services.postgres import run_postgres
 from tests.services.server import run_server
 
-PARTS = ("logging", "appends", "reading", "overview", "page")
+PARTS = ("logging", "appends", "reading", "overview", "memory", "page")
+MEMORY_SECS = 60.0
 
 
 @contextmanager
 def place(database: str, database_url: str | None) -> Iterator[Place]:
     with run_server(database_url=database_url) as server:
-        yield Place(database, server.url, server.token)
+        pids = (server.process.pid,) if server.process else ()
+        if database_url:
+            pids = (*pids, postmaster_of(database_url))
+        yield Place(database, server.url, server.token, pids)
 
 
-def measure(parts: list[str]) -> Iterator[Figure]:
+def measure(parts: list[str], memory_secs: float) -> Iterator[Figure]:
     with ExitStack() as stack:
         postgres = stack.enter_context(run_postgres(durable=True)) if find_postgres() else None
         limits = measure_limits(postgres_url=postgres.url() if postgres else None)
@@ -43,6 +49,9 @@ def measure(parts: list[str]) -> Iterator[Figure]:
         for name, url in databases.items():
             with place(name, url) as there:
                 yield from _measure_at(there, limits, parts)
+            if "memory" in parts:
+                with place(name, url) as there:  # a server that has done nothing else
+                    yield from measure_memory(there, memory_secs)
         if "page" in parts and chromium.find():
             yield from _page(limits)
 
@@ -75,12 +84,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="for a program to read")
     parser.add_argument("--only", action="append", choices=PARTS, help="may be given several times")
+    parser.add_argument(
+        "--memory-secs", type=float, default=MEMORY_SECS, help="how long its memory is watched"
+    )
     arguments = parser.parse_args()
     figures: list[Figure] = []
     try:
         with tempfile.TemporaryDirectory(prefix="streamvis-bench-") as folder:
             _own_spool(folder)
-            for figure in measure(arguments.only or list(PARTS)):
+            for figure in measure(arguments.only or list(PARTS), arguments.memory_secs):
                 figures.append(figure)
                 print(f"{figure.name}: {figure.median:,.4g} {figure.unit}", file=sys.stderr)
     finally:  # what was measured before a failure is still worth reading
