@@ -2,8 +2,9 @@
 
 One client logs rows that only their place in their series explains, over a network that loses,
 doubles, delays and refuses; it may die, with the last record of its log torn, and be rescued from
-what its log says; the run may be replaced, the server set back to what it was earlier. `check` is the invariant: what is stored is what was
-logged, minus what was declared, in order, each once, and check values agree.
+what its log says; the run may be replaced, the server set back to what it was earlier. `check` is
+the invariant: what is stored is what was logged, minus what was declared, in order, each once, and
+check values agree.
 """
 
 from __future__ import annotations

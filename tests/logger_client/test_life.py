@@ -1,4 +1,4 @@
-"""T8 in small programs: however a program ends, the documented rows arrive and its exit is its own."""
+"""T8 in small programs: however one ends, the documented rows arrive and its exit is its own."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ ENDS: dict[str, tuple[str, int, int, str]] = {
         0, 21, "finished",
     ),
     "a write in __del__": (
-        "class A:\n    def __del__(self):\n        log.write('s', step=20, loss=0.0)\na = A(); del a",
+        "class A:\n    def __del__(self):\n        log.write('s', step=20, loss=0.0)\n"
+        "a = A(); del a",
         0, 21, "finished",
     ),
 }  # fmt: skip

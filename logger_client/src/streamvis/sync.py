@@ -177,7 +177,7 @@ class Rescue:
 
     def _exists(self, run: str) -> bool:
         try:
-            self._courier.transport.call("GET", f"runs/{run}")
+            self._courier.transport.call("GET", f"runs/{run}/")
         except NotFound:
             return False
         except ServerRefused as error:
