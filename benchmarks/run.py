@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.appends import measure_appends
+from benchmarks.client import measure_client
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.logging_rows import Place, measure_logging, measure_reading
 from benchmarks.memory import measure_memory
@@ -25,7 +26,7 @@ from tests.services.postgres import find as find_postgres
 from tests.services.postgres import run_postgres
 from tests.services.server import run_server
 
-PARTS = ("logging", "appends", "reading", "overview", "memory", "page")
+PARTS = ("logging", "appends", "reading", "overview", "memory", "client", "page")
 MEMORY_SECS = 60.0
 
 
@@ -52,6 +53,9 @@ def measure(parts: list[str], memory_secs: float) -> Iterator[Figure]:
             if "memory" in parts:
                 with place(name, url) as there:  # a server that has done nothing else
                     yield from measure_memory(there, memory_secs)
+        if "client" in parts:
+            with place("SQLite", None) as there:
+                yield from measure_client(there)
         if "page" in parts and chromium.find():
             yield from _page(limits)
 

@@ -204,7 +204,7 @@ class Delivery:
             drained = self.keeper.finished and self.core.drained
             stopped = self.core.stopped is not None
             blank = self.core.generation is None and not self.core.pending_rows
-            blank = blank and not self.core.ops_end
+            blank = blank and not self.core.ops.end
         hopeless = blank and self.keeper.finished and self.pacer.failures > 0
         if drained or (self.kept_all and (stopped or hopeless)):
             return True
@@ -374,4 +374,4 @@ class Delivery:
         """Tags and the like; where no run was opened and no row written, none is missed."""
         with self.core_lock:
             opened = self.core.generation is not None and self.core.stopped is None
-            return opened and self.keeper.ops_total > self.core.ops_first
+            return opened and self.keeper.ops_total > self.core.ops.first
