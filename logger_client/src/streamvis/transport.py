@@ -69,9 +69,11 @@ class Transport:
         self._session.auth = _Bearer(token)
         return True
 
-    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def call(
+        self, method: str, path: str, body: Any = None, *, secs: float = READ_SECS
+    ) -> dict[str, Any]:
         """The JSON object that the server answers. Raises ServerRefused, Unreachable."""
-        answer = self.ask(method, path, body)
+        answer = self.ask(method, path, body, secs=secs)
         if "code" in answer.body and answer.status >= 400:
             refused = refusal(answer.status, answer.body)
             refused.retry_after = answer.retry_after
