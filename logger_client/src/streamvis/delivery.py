@@ -30,7 +30,7 @@ from .spool_folder import spool_root
 from .status import State, Status
 from .transport import Transport
 
-SPILL_WAIT_SECS = 1.0  # the most that a writer waits for its own disk
+SPILL_WAIT_SECS = 10.0  # the most that a writer waits for its own disk
 ROOM_SECS = 0.05  # how often a blocked writer looks again, besides when something was sent
 
 Clock = Callable[[], float]
