@@ -152,15 +152,17 @@ async def _answer(
     writers: group_commit.Writers, bodies: Bodies, delivery: Delivery, receive: Receive
 ) -> tuple[int, object, dict[str, str]] | None:
     """Status, body and headers; None when nobody is left to answer."""
-    try:
-        async with bodies.read(receive, partial(writers.result_of, delivery.admission())) as body:
-            if body is None:
-                return None
-            delivery.body = body
+    async with bodies.read(receive, partial(writers.result_of, delivery.admission())) as sent:
+        if not sent.whole:
+            return None
+        if sent.refusal is not None:
+            return _tell(sent.refusal)
+        delivery.body = sent.body
+        try:
             cursors = await writers.result_of(delivery)
-    except Exception as error:  # noqa: BLE001 - outermost edge: every error is an answer
-        return _tell(error)
-    return 200, cursors.body(), {}
+        except Exception as error:  # noqa: BLE001 - outermost edge: every error is an answer
+            return _tell(error)
+        return 200, cursors.body(), {}
 
 
 def _tell(error: Exception) -> tuple[int, object, dict[str, str]]:
