@@ -62,7 +62,7 @@ class Admission:
 
 @dataclass
 class Delivery:
-    """An append with what proves that it may be made. A client that goes away stops it not."""
+    """An append, with what proves that it may be made."""
 
     key: str
     secret: str
@@ -88,7 +88,6 @@ class Delivery:
 
 def take_appends(app: App) -> App:
     """Wrap an ASGI application with the fast door."""
-
     bodies = Bodies()
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +117,7 @@ def _read(scope: Scope) -> tuple[str, str, str] | None:
         or media_type not in (MEDIA_TYPE, JSON_TYPE)
         or not ("*/*" in accepted or JSON_TYPE in accepted)
         or not _is_ours(headers.get("host", ""))
-        or not _is_secure(scope, headers)
+        or not _is_secure(headers)
     ):
         return None
     return path[1], secret, media_type
@@ -139,7 +138,7 @@ def _is_ours(host: str) -> bool:
     return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
-def _is_secure(scope: Scope, headers: dict[str, str]) -> bool:
+def _is_secure(headers: dict[str, str]) -> bool:
     """Whether Django would not redirect to https."""
     if not settings.SECURE_SSL_REDIRECT:
         return True
