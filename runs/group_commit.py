@@ -1,14 +1,16 @@
 """The threads that write: each has a connection of its own, and carries out what waits in order.
 
 A thread that stays keeps its connection and its prepared statements; a request's own thread would
-make both anew. On SQLite there is one of them, which commits for all that wait: SQLite lets one
-transaction write at a time, its busy handler is not fair, and a commit costs an fsync; so each
-piece of work gets a savepoint of its own, and one commit is made for all of them. On PostgreSQL
-there are several, each piece is a transaction of its own, and the pieces of one run go to one
-thread, so that none waits for the lock of another's run.
+make both anew. A commit costs an fsync and, on PostgreSQL, a journey: so what waits is committed
+together, and nobody is answered before that commit.
 
-Nobody is answered before the commit. Where no threads run (tests, commands), work is a transaction
-of its own in the caller's thread.
+On SQLite there is one of them: SQLite lets one transaction write at a time, and its busy handler is
+not fair. Each piece of work has a savepoint, and undoes itself alone. On PostgreSQL there are some,
+and the work of one run goes to one of them, so that they do not wait for each other's locks. There
+a savepoint would cost as much as it saves: if one piece fails, all are undone, and each is carried
+out alone. The locks are taken in one order everywhere, that of the keys.
+
+Where no threads run (tests, commands), work is a transaction of its own in the caller's thread.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from django.db import Error, connection, transaction
 from runs import fault_points
 
 MAX_TOGETHER = 64
-POSTGRES_THREADS = 4
+POSTGRES_THREADS = 2
 SQLITE_CACHE_KIB = 8 * 1024
 
 logger = logging.getLogger(__name__)
@@ -83,8 +85,8 @@ class _Job:
 class CommitQueue:
     """One thread with a connection of its own that carries out work in the order it came."""
 
-    def __init__(self, *, together: int = MAX_TOGETHER) -> None:
-        self._together = together
+    def __init__(self, *, savepoints: bool) -> None:
+        self._savepoints = savepoints
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="streamvis-writer")
 
@@ -114,7 +116,7 @@ class CommitQueue:
             connection.close()
 
     def _waiting(self) -> Iterator[_Job | None]:
-        for _ in range(self._together - 1):
+        for _ in range(MAX_TOGETHER - 1):
             try:
                 yield self._jobs.get_nowait()
             except queue.Empty:
@@ -122,7 +124,8 @@ class CommitQueue:
 
     def _answer(self, jobs: Sequence[_Job]) -> None:
         try:
-            self._carry_out([job for job in jobs if _prepare(job)])
+            ready = [job for job in jobs if _prepare(job)]
+            self._carry_out(sorted(ready, key=lambda job: job.work.key))
         except Exception as error:  # outermost edge: nobody may be left to wait for ever
             logger.exception("The thread that writes failed.")
             for job in jobs:  # an answer that was given stays
@@ -134,12 +137,13 @@ class CommitQueue:
             return
         try:
             with transaction.atomic():
-                done = [(job, *_attempt(job.work, alone=len(jobs) == 1)) for job in jobs]
+                apart = self._savepoints and len(jobs) > 1
+                done = [(job, *_attempt(job.work, apart=apart)) for job in jobs]
                 fault_points.reached("before commit")
         except Exception as error:  # noqa: BLE001 - told to whom it concerns
             if len(jobs) == 1:
                 _fail(jobs[0], error)
-            else:  # a constraint that is checked at the commit: one job must not fail the others
+            else:  # one job must not fail the others
                 connection.close_if_unusable_or_obsolete()
                 for job in jobs:
                     self._carry_out([job])
@@ -173,12 +177,12 @@ def _connect() -> None:
         cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
 
 
-def _attempt(work: Work[Any], *, alone: bool) -> tuple[Any, Exception | None]:
-    """Work in a savepoint: what it refuses undoes itself alone.
+def _attempt(work: Work[Any], *, apart: bool) -> tuple[Any, Exception | None]:
+    """Work, in a savepoint when ``apart``: what it refuses then undoes itself alone.
 
     What the database refuses fails the transaction: it may have ended by itself (no space left).
     """
-    if alone:
+    if not apart:
         return work.carry_out(), None
     try:
         with transaction.atomic():
@@ -202,8 +206,8 @@ def _fail(job: _Job, error: Exception) -> None:
 class Writers:
     """All writing threads of this process."""
 
-    def __init__(self, threads: int, *, together: int) -> None:
-        self.queues = [CommitQueue(together=together) for _ in range(threads)]
+    def __init__(self, threads: int, *, savepoints: bool) -> None:
+        self.queues = [CommitQueue(savepoints=savepoints) for _ in range(threads)]
 
     def start(self) -> None:
         for one in self.queues:
@@ -283,9 +287,9 @@ def committing_together() -> Iterator[None]:
     """Run the writing threads of this process."""
     global _running
     if connection.vendor == "sqlite":
-        _running = Writers(1, together=MAX_TOGETHER)
+        _running = Writers(1, savepoints=True)
     else:
-        _running = Writers(POSTGRES_THREADS, together=1)
+        _running = Writers(POSTGRES_THREADS, savepoints=False)
     _running.start()
     try:
         yield
