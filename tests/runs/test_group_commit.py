@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,40 @@ def test_when_a_common_commit_fails_each_is_tried_alone(
             waiting[0].result(10)
         assert [future.result(10) for future in waiting[1:]] == ["tag 1", "tag 2"]
     assert set(Tag.objects.values_list("name", flat=True)) == {"tag 1", "tag 2"}
+
+
+def test_whatever_breaks_in_the_thread_nobody_waits_for_ever(
+    commits: Writers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explain(self: Any, error: Exception) -> Exception:
+        raise LookupError("no words for it")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Plain, "explain", explain)
+        with pytest.raises(LookupError, match="no words"):
+            submit(commits, lambda: refuse("refused"))
+    with monkeypatch.context() as broken:
+        broken.setattr(group_commit.CommitQueue, "_carry_out", lambda self, jobs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            submit(commits, lambda: make("lost"))
+    assert "The thread that writes failed" in caplog.text
+    assert submit(commits, lambda: make("kept")) == "kept"
+
+
+def test_what_is_abandoned_is_carried_out_all_the_same(commits: Writers) -> None:
+    async def abandon() -> None:
+        task = asyncio.create_task(commits.result_of(Plain(lambda: make("kept"))))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    gate = Gate()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(submit, commits, gate)
+        assert gate.reached.wait(10)
+        asyncio.run(abandon())  # its loop is closed when the work is done
+        gate.opened.set()
+        first.result(10)
+        assert submit(commits, lambda: Tag.objects.get().name) == "kept"
 
 
 def test_stopping_finishes_what_was_submitted() -> None:
