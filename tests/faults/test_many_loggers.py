@@ -56,7 +56,7 @@ def test_sixty_four_loggers(
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    seconds = request.config.getoption("--seconds", None) or size(fast=2, full=20)
+    seconds = request.config.getoption("--seconds", None) or size(fast=1, full=20)
     writers = new_writers(server, runs=LOGGERS // PER_RUN, per_run=PER_RUN)
     until = time.monotonic() + seconds
     loggers = [
