@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -27,7 +28,8 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 from zlib import crc32
 
-from django.db import Error, connection, transaction
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
+from psycopg_pool import PoolTimeout
 
 MAX_TOGETHER = 64
 POSTGRES_THREADS = 2
@@ -105,13 +107,23 @@ class CommitQueue:
 
     def _run(self) -> None:
         try:
-            while (first := self._jobs.get()) is not None:
-                taken = [first, *self._waiting()]
-                self._answer([job for job in taken if job is not None])
-                if None in taken:
-                    return
+            while self._take_turn():
+                pass
         finally:
             connection.close()
+
+    def _take_turn(self) -> bool:
+        """Carry out what waits; False at the end. Keeps nothing of it while it waits for more."""
+        first = self._jobs.get()
+        taken = [first, *self._waiting()] if first is not None else [first]
+        jobs = [job for job in taken if job is not None]
+        try:
+            self._carry_out(sorted(_prepared(jobs), key=lambda job: job.work.key))
+        except Exception as error:  # outermost edge: nobody may be left to wait for ever
+            logger.exception("The thread that writes failed.")
+            for job in jobs:  # an answer that was given stays
+                job.answered(None, error)
+        return None not in taken
 
     def _waiting(self) -> Iterator[_Job | None]:
         for _ in range(MAX_TOGETHER - 1):
@@ -119,15 +131,6 @@ class CommitQueue:
                 yield self._jobs.get_nowait()
             except queue.Empty:
                 return
-
-    def _answer(self, jobs: Sequence[_Job]) -> None:
-        try:
-            ready = [job for job in jobs if _prepare(job)]
-            self._carry_out(sorted(ready, key=lambda job: job.work.key))
-        except Exception as error:  # outermost edge: nobody may be left to wait for ever
-            logger.exception("The thread that writes failed.")
-            for job in jobs:  # an answer that was given stays
-                job.answered(None, error)
 
     def _carry_out(self, jobs: Sequence[_Job]) -> None:
         """One commit for all of them."""
@@ -138,8 +141,8 @@ class CommitQueue:
                 apart = self._savepoints and len(jobs) > 1
                 done = [(job, *_attempt(job.work, apart=apart)) for job in jobs]
         except Exception as error:  # noqa: BLE001 - told to whom it concerns
-            if len(jobs) == 1:
-                _fail(jobs[0], error)
+            if len(jobs) == 1 or _concerns_all(error):
+                _fail(jobs, error)
             else:  # one job must not fail the others
                 connection.close_if_unusable_or_obsolete()
                 for job in jobs:
@@ -149,15 +152,33 @@ class CommitQueue:
                 job.answered(result, fault)
 
 
-def _prepare(job: _Job) -> bool:
-    """Whether it is to go on; else it is answered."""
-    try:
-        _connect()
-        job.work.prepare()
-    except Exception as error:  # noqa: BLE001 - told to whom it concerns
-        _fail(job, error)
+def _prepared(jobs: Sequence[_Job]) -> list[_Job]:
+    """Those that are to go on; the others are answered."""
+    ready: list[_Job] = []
+    for place, job in enumerate(jobs):
+        try:
+            _connect()
+            job.work.prepare()
+        except Exception as error:  # noqa: BLE001 - told to whom it concerns
+            if _concerns_all(error):
+                _fail([*ready, *jobs[place:]], error)
+                return []
+            _fail([job], error)
+        else:
+            ready.append(job)
+    return ready
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Whether all that wait would meet it, each after a while: nobody answers, or it is locked."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, OperationalError | InterfaceError):
         return False
-    return True
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.OperationalError):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    return connection.connection is None or not connection.is_usable()
 
 
 def _connect() -> None:
@@ -189,14 +210,15 @@ def _attempt(work: Work[Any], *, apart: bool) -> tuple[Any, Exception | None]:
         return None, error
 
 
-def _fail(job: _Job, error: Exception) -> None:
+def _fail(jobs: Sequence[_Job], error: Exception) -> None:
     if isinstance(error, Error):
         connection.close_if_unusable_or_obsolete()
-    try:
-        told = job.work.explain(error)
-    except Exception as worse:  # noqa: BLE001 - it could not be explained
-        told = worse
-    job.answered(None, told)
+    for job in jobs:
+        try:
+            told = job.work.explain(error)
+        except Exception as worse:  # noqa: BLE001 - it could not be explained
+            told = worse
+        job.answered(None, told)
 
 
 class Writers:
