@@ -15,8 +15,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg_pool import PoolTimeout
 
 from accounts.models import User
-from runs import group_commit
-from runs.group_commit import Plain, Writers
+from runs import commit_queue, group_commit
+from runs.commit_queue import Plain
+from runs.group_commit import Writers
 from runs.models import Tag
 from tests.factories import Script, make_series
 
@@ -66,9 +67,9 @@ def test_what_waits_is_committed_together_and_what_refuses_undoes_itself_alone(
     commits: Writers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
-    attempts = group_commit._attempt
+    attempts = commit_queue._attempt
     monkeypatch.setattr(
-        group_commit, "_attempt", lambda work, **how: (begun.append(1), attempts(work, **how))[1]
+        commit_queue, "_attempt", lambda work, **how: (begun.append(1), attempts(work, **how))[1]
     )
     gate = Gate()
     with ThreadPoolExecutor(20) as pool:
@@ -175,7 +176,7 @@ def test_what_all_would_meet_one_after_the_other_is_told_to_all_at_once(
         first = pool.submit(submit, commits, gate)
         assert gate.reached.wait(10)
         with monkeypatch.context() as away:
-            away.setattr(group_commit, step, fail)
+            away.setattr(commit_queue, step, fail)
             waiting = [pool.submit(submit, commits, lambda: make("lost")) for _ in range(5)]
             wait_for(commits, 5)
             gate.opened.set()
@@ -199,7 +200,7 @@ def test_whatever_breaks_in_the_thread_nobody_waits_for_ever(
         with pytest.raises(LookupError, match="no words"):
             submit(commits, lambda: refuse("refused"))
     with monkeypatch.context() as broken:
-        broken.setattr(group_commit.CommitQueue, "_carry_out", lambda self, jobs: 1 / 0)
+        broken.setattr(commit_queue.CommitQueue, "_carry_out", lambda self, jobs: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             submit(commits, lambda: make("lost"))
     assert "The thread that writes failed" in caplog.text
