@@ -16,191 +16,20 @@ Where no threads run (tests, commands), work is a transaction of its own in the 
 from __future__ import annotations
 
 import asyncio
-import logging
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
-from django.db import Error, connection, transaction
+from django.db import connection, transaction
 
-from runs import fault_points
+from runs.commit_queue import Answered, CommitQueue, Plain, Work
 
-MAX_TOGETHER = 64
 POSTGRES_THREADS = 2
-SQLITE_CACHE_KIB = 8 * 1024
-
-logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-Given = TypeVar("Given", covariant=True)
-Answered = Callable[[Any, Exception | None], None]
-
-
-class Work(Protocol[Given]):
-    """Attributes:
-    key: work with the same key is carried out in the order it came.
-    """
-
-    @property
-    def key(self) -> str: ...
-
-    def prepare(self) -> None:
-        """What needs no lock; outside of any transaction."""
-
-    def carry_out(self) -> Given:
-        """Inside the transaction."""
-        ...
-
-    def explain(self, error: Exception) -> Exception:
-        """What is told when the transaction failed; outside of it."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plain(Generic[Result]):
-    """Work that is one function."""
-
-    carry_out: Callable[[], Result]
-    key: str = ""
-
-    def prepare(self) -> None:
-        pass
-
-    def explain(self, error: Exception) -> Exception:
-        return error
-
-
-@dataclass(frozen=True)
-class _Job:
-    work: Work[Any]
-    answered: Answered
-
-
-class CommitQueue:
-    """One thread with a connection of its own that carries out work in the order it came."""
-
-    def __init__(self, *, savepoints: bool) -> None:
-        self._savepoints = savepoints
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="streamvis-writer")
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish what was submitted, then end."""
-        self._jobs.put(None)
-        self._thread.join()
-
-    def put(self, work: Work[Any], answered: Answered) -> None:
-        """Carry out ``work``; ``answered`` is called in the writer's thread once it is committed.
-
-        It gets the result, or None and what was raised.
-        """
-        self._jobs.put(_Job(work, answered))
-
-    def _run(self) -> None:
-        try:
-            while (first := self._jobs.get()) is not None:
-                taken = [first, *self._waiting()]
-                self._answer([job for job in taken if job is not None])
-                if None in taken:
-                    return
-        finally:
-            connection.close()
-
-    def _waiting(self) -> Iterator[_Job | None]:
-        for _ in range(MAX_TOGETHER - 1):
-            try:
-                yield self._jobs.get_nowait()
-            except queue.Empty:
-                return
-
-    def _answer(self, jobs: Sequence[_Job]) -> None:
-        try:
-            ready = [job for job in jobs if _prepare(job)]
-            self._carry_out(sorted(ready, key=lambda job: job.work.key))
-        except Exception as error:  # outermost edge: nobody may be left to wait for ever
-            logger.exception("The thread that writes failed.")
-            for job in jobs:  # an answer that was given stays
-                job.answered(None, error)
-
-    def _carry_out(self, jobs: Sequence[_Job]) -> None:
-        """One commit for all of them."""
-        if not jobs:
-            return
-        try:
-            with transaction.atomic():
-                apart = self._savepoints and len(jobs) > 1
-                done = [(job, *_attempt(job.work, apart=apart)) for job in jobs]
-                fault_points.reached("before commit")
-        except Exception as error:  # noqa: BLE001 - told to whom it concerns
-            if len(jobs) == 1:
-                _fail(jobs[0], error)
-            else:  # one job must not fail the others
-                connection.close_if_unusable_or_obsolete()
-                for job in jobs:
-                    self._carry_out([job])
-        else:
-            fault_points.reached("after commit")
-            for job, result, fault in done:
-                job.answered(result, fault)
-
-
-def _prepare(job: _Job) -> bool:
-    """Whether it is to go on; else it is answered."""
-    try:
-        _connect()
-        job.work.prepare()
-    except Exception as error:  # noqa: BLE001 - told to whom it concerns
-        _fail(job, error)
-        return False
-    return True
-
-
-def _connect() -> None:
-    """The thread's connection, with settings that are worth it for one that stays."""
-    if connection.connection is not None:
-        return
-    connection.ensure_connection()
-    if connection.vendor == "postgresql":
-        raw: Any = connection.connection
-        raw.prepare_threshold = 1
-        return
-    with connection.cursor() as cursor:  # it would fill with pages that nobody reads again
-        cursor.execute(f"PRAGMA cache_size=-{SQLITE_CACHE_KIB}")
-
-
-def _attempt(work: Work[Any], *, apart: bool) -> tuple[Any, Exception | None]:
-    """Work, in a savepoint when ``apart``: what it refuses then undoes itself alone.
-
-    What the database refuses fails the transaction: it may have ended by itself (no space left).
-    """
-    if not apart:
-        return work.carry_out(), None
-    try:
-        with transaction.atomic():
-            return work.carry_out(), None
-    except Error:
-        raise
-    except Exception as error:  # noqa: BLE001 - told to whom it concerns
-        return None, error
-
-
-def _fail(job: _Job, error: Exception) -> None:
-    if isinstance(error, Error):
-        connection.close_if_unusable_or_obsolete()
-    try:
-        told = job.work.explain(error)
-    except Exception as worse:  # noqa: BLE001 - it could not be explained
-        told = worse
-    job.answered(None, told)
 
 
 class Writers:

@@ -24,7 +24,7 @@ from catalog.snapshot import SeriesInfo
 from runs import append as appending
 from runs import append_bodies, append_door, group_commit, lifecycle
 from runs.append_door import take_appends
-from runs.group_commit import Plain
+from runs.commit_queue import Plain
 from runs.heads import find_run
 from runs.models import Chunk, RunHead
 from streamvis_site import limits

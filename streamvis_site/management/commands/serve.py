@@ -28,6 +28,7 @@ from runs.group_commit import committing_together
 from runs.reaping import reap
 from streamvis_site import first_start
 from streamvis_site.http_protocol import BoundedHttp
+from streamvis_site.memory import keep_few_arenas
 
 REAP_EVERY_SECS = 60.0
 COMPACTION_PAUSE_SECS = 0.05  # between segments, for those who write
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         parser.add_argument("--next", default="/", help="where the printed login link leads")
 
     def handle(self, *args: Any, host: str, port: int, next: str, **options: Any) -> None:
+        keep_few_arenas()  # before there are threads
         refuse_old_sqlite()
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         call_command("migrate", verbosity=0, interactive=False)
