@@ -24,7 +24,7 @@ from benchmarks.wire import Writer
 if TYPE_CHECKING:
     from benchmarks.logging_rows import Place
 
-SECONDS = 4.0
+SECONDS = 3.0
 
 
 @dataclass(frozen=True)

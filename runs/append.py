@@ -117,14 +117,10 @@ class Append:
         return head, known
 
     def _take(self, known: Known, head: Head) -> Taken:
-        new = {item.series.id for item in self.bound} - set(known.writer.streams)
-        if new:
+        if any(item.series.id not in known.counts for item in self.bound):
             # A series without a stream may be deleted, and is then still known here.
             self._bind_anew()
-            for series_id in new:
-                known.counts[series_id] = statements.read_count(
-                    head.run_id, head.generation, series_id
-                )
+            known.counts.update(statements.read_counts(head.run_id, head.generation))
         try:
             return take_frames(known.writer, self.bound)
         except Conflict:
@@ -158,7 +154,7 @@ def _write_rows(write: Writing, known: Known, taken: Taken) -> dict[int, int]:
     counts: dict[int, int] = {}
     for chunk in taken.chunks:
         series_id, rows = chunk.series.id, chunk.rows
-        first_row = counts.get(series_id, known.counts[series_id])
+        first_row = counts.get(series_id, known.counts.get(series_id, 0))
         counts[series_id] = first_row + rows
         write.add_chunk(series_id, first_row, rows, chunk.layout, chunk.data)
         write.add_summary(series_id, first_row, rows, summarise(chunk.columns))

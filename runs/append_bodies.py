@@ -21,6 +21,23 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Admit = Callable[[], Awaitable[None]]
 
 
+class Sent:
+    """A body as far as it has come.
+
+    Attributes:
+        body: all of it, once it is whole.
+        whole: it came to its end; else the client went away.
+        refusal: why it was not kept.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.body = b""
+        self.whole = False
+        self.refusal: Exception | None = None
+
+
 class Bodies:
     """All bodies that a process holds. Not thread-safe: it belongs to the event loop.
 
@@ -32,51 +49,36 @@ class Bodies:
         self.held = 0
 
     @asynccontextmanager
-    async def read(self, receive: Receive, admit: Admit) -> AsyncIterator[bytes | None]:
-        """The whole body, held while the context lasts; None when the client went away.
+    async def read(self, receive: Receive, admit: Admit) -> AsyncIterator[Sent]:
+        """Read a body and hold it while the context lasts.
 
-        ``admit`` is awaited before a body becomes big; what it raises is raised once it is read.
-
-        Raises:
-            Busy: too much is held already.
+        ``admit`` is awaited before a body becomes big; what it raises is the refusal, as is
+        :class:`Busy` when too much is held already.
         """
-        kept = _Kept(self, admit)
+        sent = Sent()
         try:
-            whole = await kept.take_all(receive)
-            if whole and kept.refusal is not None:
-                raise kept.refusal
-            yield b"".join(kept.parts) if whole else None
+            await self._read(sent, receive, admit)
+            yield sent
         finally:
-            self.held -= kept.size
+            self.held -= sent.size
 
+    async def _read(self, sent: Sent, receive: Receive, admit: Admit) -> None:
+        while not sent.whole and (message := await receive())["type"] == "http.request":
+            if sent.refusal is None:
+                await self._take(sent, message.get("body", b""), admit)
+            sent.whole = not message.get("more_body")
+        sent.body, sent.parts = b"".join(sent.parts), []
 
-class _Kept:
-    def __init__(self, bodies: Bodies, admit: Admit) -> None:
-        self.bodies, self.admit = bodies, admit
-        self.parts: list[bytes] = []
-        self.size = 0
-        self.refusal: Exception | None = None
-
-    async def take_all(self, receive: Receive) -> bool:
-        """False when the client went away."""
-        while (message := await receive())["type"] == "http.request":
-            if self.refusal is None:
-                await self._take(message.get("body", b""))
-            if not message.get("more_body"):
-                return True
-        return False
-
-    async def _take(self, part: bytes) -> None:
+    async def _take(self, sent: Sent, part: bytes, admit: Admit) -> None:
         try:
-            if self.size <= BIG_BYTES < self.size + len(part):
-                await self.admit()
-            if self.bodies.held + len(part) > HELD_BYTES:
+            if sent.size <= BIG_BYTES < sent.size + len(part):
+                await admit()
+            if self.held + len(part) > HELD_BYTES:
                 raise Busy("Too many rows arrive at once; try again.")
-        except Exception as refusal:  # noqa: BLE001 - raised again when the body has been read
-            self.refusal = refusal
-            self.bodies.held -= self.size
-            self.parts, self.size = [], 0
+        except Exception as refusal:  # noqa: BLE001 - told once the body has been read
+            self.held -= sent.size
+            sent.parts, sent.size, sent.refusal = [], 0, refusal
         else:
-            self.parts.append(part)
-            self.size += len(part)
-            self.bodies.held += len(part)
+            sent.parts.append(part)
+            sent.size += len(part)
+            self.held += len(part)

@@ -62,7 +62,7 @@ class Admission:
 
 @dataclass
 class Delivery:
-    """An append with what proves that it may be made. A client that goes away stops it not."""
+    """An append, with what proves that it may be made."""
 
     key: str
     secret: str
@@ -88,7 +88,6 @@ class Delivery:
 
 def take_appends(app: App) -> App:
     """Wrap an ASGI application with the fast door."""
-
     bodies = Bodies()
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +117,7 @@ def _read(scope: Scope) -> tuple[str, str, str] | None:
         or media_type not in (MEDIA_TYPE, JSON_TYPE)
         or not ("*/*" in accepted or JSON_TYPE in accepted)
         or not _is_ours(headers.get("host", ""))
-        or not _is_secure(scope, headers)
+        or not _is_secure(headers)
     ):
         return None
     return path[1], secret, media_type
@@ -139,7 +138,7 @@ def _is_ours(host: str) -> bool:
     return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
-def _is_secure(scope: Scope, headers: dict[str, str]) -> bool:
+def _is_secure(headers: dict[str, str]) -> bool:
     """Whether Django would not redirect to https."""
     if not settings.SECURE_SSL_REDIRECT:
         return True
@@ -152,15 +151,17 @@ async def _answer(
     writers: group_commit.Writers, bodies: Bodies, delivery: Delivery, receive: Receive
 ) -> tuple[int, object, dict[str, str]] | None:
     """Status, body and headers; None when nobody is left to answer."""
-    try:
-        async with bodies.read(receive, partial(writers.result_of, delivery.admission())) as body:
-            if body is None:
-                return None
-            delivery.body = body
+    async with bodies.read(receive, partial(writers.result_of, delivery.admission())) as sent:
+        if not sent.whole:
+            return None
+        if sent.refusal is not None:
+            return _tell(sent.refusal)
+        delivery.body = sent.body
+        try:
             cursors = await writers.result_of(delivery)
-    except Exception as error:  # noqa: BLE001 - outermost edge: every error is an answer
-        return _tell(error)
-    return 200, cursors.body(), {}
+        except Exception as error:  # noqa: BLE001 - outermost edge: every error is an answer
+            return _tell(error)
+        return 200, cursors.body(), {}
 
 
 def _tell(error: Exception) -> tuple[int, object, dict[str, str]]:

@@ -50,8 +50,8 @@ LEFT JOIN runs_runseries counted
 WHERE run.handle = %s
 """
 
-READ_COUNT = """\
-SELECT rows FROM runs_runseries WHERE run_id = %s AND generation = %s AND series_id = %s
+READ_COUNTS = """\
+SELECT series_id, rows FROM runs_runseries WHERE run_id = %s AND generation = %s
 """
 
 SET_COUNT = """\
@@ -135,10 +135,9 @@ def read_writer(run: uuid.UUID, generation: int, writer: uuid.UUID) -> Known:
     return _known(generation, writer, rows)
 
 
-def read_count(run_id: int, generation: int, series_id: int) -> int:
-    """How many rows a run has in a series."""
-    found = _fetch(READ_COUNT, (run_id, generation, series_id))
-    return int(found[0][0]) if found else 0
+def read_counts(run_id: int, generation: int) -> dict[int, int]:
+    """How many rows a run has in each series."""
+    return dict(_fetch(READ_COUNTS, (run_id, generation)))
 
 
 class Writing:

@@ -21,6 +21,7 @@ class Size(Protocol):
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
     group.addoption("--faults", choices=("fast", "full"), default="fast", help="how many of each")
+    group.addoption("--seconds", type=float, help="of the 64 loggers; 600 are the long run")
     group.addoption("--seed", type=int, help="instead of a fresh one")
 
 

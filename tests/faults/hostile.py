@@ -6,6 +6,7 @@ import json
 import random
 import struct
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from tests.faults.wire import raw_frame, split
@@ -109,7 +110,7 @@ def swapped(message: bytes, chance: random.Random) -> bytes:
             if chance.random() < 0.15:
                 del place[key]
             else:
-                place[key] = chance.choice(VALUES)
+                place[key] = deepcopy(chance.choice(VALUES))
             break
     return b"".join(raw_frame(json.dumps(header).encode(), body) for header, body in frames)
 

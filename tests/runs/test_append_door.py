@@ -7,7 +7,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -24,9 +24,10 @@ from catalog.snapshot import SeriesInfo
 from runs import append as appending
 from runs import append_bodies, append_door, group_commit, lifecycle
 from runs.append_door import take_appends
-from runs.group_commit import Plain
+from runs.commit_queue import Plain
 from runs.heads import find_run
 from runs.models import Chunk, RunHead
+from streamvis_site import limits
 from tests.catalog.kit import Api, store
 from tests.runs.kit import (
     MEDIA_TYPE,
@@ -60,6 +61,7 @@ class Door:
     secret: str
     left: int = 0
     told: list[dict[str, Any]] = field(default_factory=list)
+    above: Callable[[Any], Any] = lambda app: app
 
     async def behind(self, scope: Any, receive: Any, send: Any) -> None:
         self.left += 1
@@ -95,7 +97,7 @@ class Door:
         async def send(message: Any) -> None:
             self.told.append(message)
 
-        await take_appends(self.behind)(scope, receive, send)
+        await self.above(take_appends(self.behind))(scope, receive, send)
 
     def post(self, run: str, *parts: bytes, **changes: Any) -> Answer:
         self.told.clear()
@@ -331,7 +333,7 @@ def test_a_session_appends_by_the_view_and_needs_its_csrf_token(
 def test_the_schema_still_lists_both_forms_of_an_append(alice: User) -> None:
     browser = Client()
     browser.force_login(alice)
-    schema = browser.get("/api/schema/?format=json").json()
+    schema = browser.get("/api/schema/", headers={"accept": "application/json"}).json()
     listed = schema["paths"]["/api/v1/runs/{handle}/append"]["post"]
     assert set(listed["requestBody"]["content"]) == {"application/json", MEDIA_TYPE}
 
@@ -376,6 +378,18 @@ def test_more_than_can_be_held_is_to_be_sent_again(
     assert (store(), bodies.held) == (before, 20_000 - len(message) + 1)
     bodies.held -= 1
     assert door.post(writer.run, message[:100], message[100:]).status == 200
+
+
+def test_a_body_beyond_the_limit_is_413_with_and_without_its_length(
+    door: Door, bodies: append_bodies.Bodies, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit stands above this door, and stops it while it reads."""
+    monkeypatch.setattr(limits, "APPEND_BYTES", 5_000)
+    door.above = limits.limit_bodies
+    for headers in ({}, {"content-length": "6000"}):
+        answer = door.post(writer.run, *[bytes(500)] * 12, headers=headers)
+        assert (answer.status, answer.body["code"]) == (413, "too_large")
+        assert bodies.held == 0
 
 
 # Going away, order, faults

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,19 +12,21 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg_pool import PoolTimeout
 
 from accounts.models import User
-from runs import group_commit
-from runs.group_commit import MAX_TOGETHER, Plain, Writers
+from runs import commit_queue, group_commit
+from runs.commit_queue import Plain
+from runs.group_commit import Writers
 from runs.models import Tag
 from tests.factories import Script, make_series
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def commits() -> Iterator[Writers]:
-    running = Writers(1, together=MAX_TOGETHER)
+@pytest.fixture(params=[True, False], ids=["savepoints", "all or each alone"])
+def commits(request: pytest.FixtureRequest) -> Iterator[Writers]:
+    running = Writers(1, savepoints=request.param)
     running.start()
     yield running
     running.stop()
@@ -63,9 +67,9 @@ def test_what_waits_is_committed_together_and_what_refuses_undoes_itself_alone(
     commits: Writers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
-    attempts = group_commit._attempt
+    attempts = commit_queue._attempt
     monkeypatch.setattr(
-        group_commit, "_attempt", lambda work, **how: (begun.append(1), attempts(work, **how))[1]
+        commit_queue, "_attempt", lambda work, **how: (begun.append(1), attempts(work, **how))[1]
     )
     gate = Gate()
     with ThreadPoolExecutor(20) as pool:
@@ -80,7 +84,8 @@ def test_what_waits_is_committed_together_and_what_refuses_undoes_itself_alone(
         for future in bad:
             with pytest.raises(ValueError, match="bad"):
                 future.result(10)
-    assert len(begun) == 13
+    if commits.queues[0]._savepoints:
+        assert len(begun) == 13  # nothing was done twice
     assert set(Tag.objects.values_list("name", flat=True)) == {f"good {n}" for n in range(8)}
 
 
@@ -146,8 +151,80 @@ def test_when_a_common_commit_fails_each_is_tried_alone(
     assert set(Tag.objects.values_list("name", flat=True)) == {"tag 1", "tag 2"}
 
 
+def busy() -> OperationalError:
+    cause = sqlite3.OperationalError("database is locked")
+    cause.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    error = OperationalError("database is locked")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("error", [PoolTimeout("nobody answers"), busy()])
+@pytest.mark.parametrize("step", ["_connect", "_attempt"])
+def test_what_all_would_meet_one_after_the_other_is_told_to_all_at_once(
+    commits: Writers, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
+) -> None:
+    """Each would wait for the same time-out in turn."""
+    tried: list[int] = []
+
+    def fail(*arguments: Any, **how: Any) -> None:
+        tried.append(1)
+        raise error
+
+    gate = Gate()
+    with ThreadPoolExecutor(10) as pool:
+        first = pool.submit(submit, commits, gate)
+        assert gate.reached.wait(10)
+        with monkeypatch.context() as away:
+            away.setattr(commit_queue, step, fail)
+            waiting = [pool.submit(submit, commits, lambda: make("lost")) for _ in range(5)]
+            wait_for(commits, 5)
+            gate.opened.set()
+            first.result(10)
+            for future in waiting:
+                with pytest.raises(type(error)):
+                    future.result(10)
+    assert len(tried) == 1
+    assert submit(commits, lambda: make("kept")) == "kept"
+    assert list(Tag.objects.values_list("name", flat=True)) == ["kept"]
+
+
+def test_whatever_breaks_in_the_thread_nobody_waits_for_ever(
+    commits: Writers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explain(self: Any, error: Exception) -> Exception:
+        raise LookupError("no words for it")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Plain, "explain", explain)
+        with pytest.raises(LookupError, match="no words"):
+            submit(commits, lambda: refuse("refused"))
+    with monkeypatch.context() as broken:
+        broken.setattr(commit_queue.CommitQueue, "_carry_out", lambda self, jobs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            submit(commits, lambda: make("lost"))
+    assert "The thread that writes failed" in caplog.text
+    assert submit(commits, lambda: make("kept")) == "kept"
+
+
+def test_what_is_abandoned_is_carried_out_all_the_same(commits: Writers) -> None:
+    async def abandon() -> None:
+        task = asyncio.create_task(commits.result_of(Plain(lambda: make("kept"))))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    gate = Gate()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(submit, commits, gate)
+        assert gate.reached.wait(10)
+        asyncio.run(abandon())  # its loop is closed when the work is done
+        gate.opened.set()
+        first.result(10)
+        assert submit(commits, lambda: Tag.objects.get().name) == "kept"
+
+
 def test_stopping_finishes_what_was_submitted() -> None:
-    commits = Writers(1, together=MAX_TOGETHER)
+    commits = Writers(1, savepoints=True)
     commits.start()
     with ThreadPoolExecutor(10) as pool:
         gate = Gate()

@@ -27,10 +27,13 @@ from runs.compaction import COLD_AFTER, compact
 from runs.group_commit import committing_together
 from runs.reaping import reap
 from streamvis_site import first_start
+from streamvis_site.http_protocol import BoundedHttp
+from streamvis_site.memory import keep_few_arenas
 
 REAP_EVERY_SECS = 60.0
 COMPACTION_PAUSE_SECS = 0.05  # between segments, for those who write
 GRACEFUL_SECS = 20
+WS_MESSAGE_BYTES = 256 * 1024  # of 64 Ki characters (plotting/consumers.py) a few are longer
 OLDEST_SQLITE = (3, 35)
 
 logger = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ class Command(BaseCommand):
         parser.add_argument("--next", default="/", help="where the printed login link leads")
 
     def handle(self, *args: Any, host: str, port: int, next: str, **options: Any) -> None:
+        keep_few_arenas()  # before there are threads
         refuse_old_sqlite()
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         call_command("migrate", verbosity=0, interactive=False)
@@ -140,7 +144,9 @@ def run_server(listener: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         lifespan="on",
+        http=BoundedHttp,
         ws="websockets-sansio",
+        ws_max_size=WS_MESSAGE_BYTES,
         timeout_graceful_shutdown=GRACEFUL_SECS,
         server_header=False,
     )
