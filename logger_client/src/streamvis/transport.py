@@ -1,28 +1,29 @@
 """HTTP to one server: the token goes to its origin only, and no redirect is followed.
 
 `call` is for people's requests and raises the exceptions of `errors`; `append` is for the flush
-thread and answers what came, whatever it was.
+thread and answers what came, whatever it was. `requests` is imported when it is first needed: it
+takes longer than all of this package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
-
-import requests
-from requests.auth import AuthBase
 
 from .config import Server, stored
 from .errors import Unreachable, refusal
 from .frames import MEDIA_TYPE
 
+if TYPE_CHECKING:
+    import requests
+
 CONNECT_SECS = 3.0
 READ_SECS = 30.0
 
 
-class _Bearer(AuthBase):
+class _Bearer:
     """Sets the token; being there at all, it also keeps `requests` from using ~/.netrc."""
 
     def __init__(self, token: str | None) -> None:
@@ -54,6 +55,8 @@ class Transport:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._token = server.token
+        import requests
+
         self._session = requests.Session()
         self._session.auth = _Bearer(server.token)
 
@@ -118,7 +121,7 @@ class Transport:
             return self._session.request(
                 method, url, timeout=timeout, allow_redirects=False, **options
             )
-        except (requests.RequestException, OSError) as error:
+        except OSError as error:  # as are all exceptions of requests
             raise Unreachable(
                 f"no answer from {self.server.origin} ({_short(error)}); "
                 "check STREAMVIS_URL and that the server runs"
@@ -132,7 +135,7 @@ def _short(error: Exception) -> str:
 def _answer(response: requests.Response) -> Answer:
     try:
         body = response.json()
-    except (ValueError, requests.RequestException):
+    except (ValueError, OSError):
         body = {}
     return Answer(response.status_code, body if isinstance(body, dict) else {}, _wait(response))
 
