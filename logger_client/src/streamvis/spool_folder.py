@@ -16,7 +16,6 @@ from .errors import SpoolError
 from .records import Note, parse, scan
 from .spool import hold, remove, segments
 
-
 YOUNG_SECS = 60.0  # an empty folder may be one that is being made
 
 
