@@ -1,7 +1,7 @@
 # Every target sets up what it needs. `make help` lists them; docs/contributing.md says when to use which.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev services demo serve check format test test-unit test-postgres \
-	test-client test-page test-acceptance test-e2e test-faults bench clean
+	test-client test-page test-acceptance test-e2e test-faults faults bench clean
 
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -54,8 +54,11 @@ test-acceptance: services ## real server, real client, both databases
 test-e2e: services ## real server, Chromium
 	@$(RUN) -m tools.suite test-e2e
 
-test-faults: services ## faults injected on purpose
+test-faults: services ## faults injected on purpose, a few of each
 	@$(RUN) -m tools.suite test-faults
+
+faults: services ## the same at full size, half an hour
+	@$(RUN) -m tools.suite faults
 
 bench: setup-dev ## figures beside the machine's limits; make bench ARGS=--json
 	@$(RUN) -m benchmarks.run $(ARGS)

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from catalog.definitions import resolve_fields
 from catalog.errors import Refused
+from catalog.openapi import refusals
 from catalog.rest import (
     PAGE_PARAMETERS,
     decode_cursor,
@@ -63,7 +64,7 @@ class RunDetail(APIView):
     def get(self, request: Request, handle: str) -> Response:
         return _shown(find_living_run(handle))
 
-    @extend_schema(responses=serializers.DeletedSerializer)
+    @extend_schema(responses={200: serializers.DeletedSerializer})
     def delete(self, request: Request, handle: str) -> Response:
         done = lifecycle.delete_run(find_run(handle))
         return Response({"deleted": done.deleted, "rows": done.rows})
@@ -84,7 +85,7 @@ class RunAppend(APIView):
             "application/json": serializers.AppendSerializer,
             FramesParser.media_type: bytes,
         },
-        responses=serializers.CursorsSerializer,
+        responses={200: serializers.CursorsSerializer, **refusals(409, 410)},
     )
     def post(self, request: Request, handle: str) -> Response:
         try:
@@ -100,7 +101,7 @@ class RunAppend(APIView):
 class RunCursors(APIView):
     @extend_schema(
         parameters=[OpenApiParameter("writer", OpenApiTypes.STR, required=True)],
-        responses=serializers.CursorsSerializer,
+        responses={200: serializers.CursorsSerializer, **refusals(410)},
     )
     def get(self, request: Request, handle: str) -> Response:
         writer = request.query_params.get("writer", "")
@@ -108,7 +109,7 @@ class RunCursors(APIView):
 
 
 class RunRestore(APIView):
-    @extend_schema(request=None, responses=serializers.RunSerializer)
+    @extend_schema(request=None, responses={200: serializers.RunSerializer, **refusals(409)})
     def post(self, request: Request, handle: str) -> Response:
         run = find_run(handle)
         lifecycle.restore_run(run)
@@ -124,7 +125,7 @@ class RunAttributes(APIView):
 
 
 class RunAttribute(APIView):
-    @extend_schema(responses=serializers.DeletedSerializer)
+    @extend_schema(responses={200: serializers.DeletedSerializer})
     def delete(self, request: Request, handle: str, field: str) -> Response:
         run = find_living_run(handle)
         [found] = resolve_fields([field])
@@ -137,7 +138,9 @@ class RunTags(APIView):
         tags = take(request.data, required=("tags",))["tags"]
         return Response({"added": lifecycle.add_tags(find_living_run(handle), tags)})
 
-    @extend_schema(request=serializers.TagsSerializer, responses=serializers.RemovedSerializer)
+    @extend_schema(
+        request=serializers.TagsSerializer, responses={200: serializers.RemovedSerializer}
+    )
     def delete(self, request: Request, handle: str) -> Response:
         tags = take(request.data, required=("tags",))["tags"]
         return Response({"removed": lifecycle.remove_tags(find_living_run(handle), tags)})

@@ -10,7 +10,7 @@ from django.utils import timezone
 from catalog.definitions import parse_handle
 from catalog.errors import Conflict, Refused
 from catalog.snapshot import known_series, load_series
-from runs import group_commit, operations, statements
+from runs import fault_points, group_commit, operations, statements
 from runs.decisions import Cursors, Taken, WriterState, take_frames, take_operations
 from runs.heads import run_gone
 from runs.ids import parse_hex128
@@ -104,6 +104,7 @@ class Append:
         if self.run is None:
             raise run_gone(self.handle)
         head, known = take_head(self.run, request.generation, request.writer, timezone.now())
+        fault_points.reached("locked")
         if head is None or head.fenced:
             raise run_gone(self.handle)
         if head.generation != request.generation:
@@ -157,10 +158,12 @@ def _write_rows(write: Writing, known: Known, taken: Taken) -> dict[int, int]:
         counts[series_id] = first_row + rows
         write.add_chunk(series_id, first_row, rows, chunk.layout, chunk.data)
         write.add_summary(series_id, first_row, rows, summarise(chunk.columns))
+    fault_points.reached("chunks written")
     for series_id, count in counts.items():
         write.set_count(series_id, count)
     for gap in taken.gaps:
         write.add_gap(gap)
     for series_id in taken.moved:
         write.move_stream(series_id, taken.streams[series_id])
+    fault_points.reached("cursors written")
     return counts

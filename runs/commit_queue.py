@@ -16,6 +16,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from psycopg_pool import PoolTimeout
 
+from runs import fault_points
+
 MAX_TOGETHER = 64
 SQLITE_CACHE_KIB = 8 * 1024
 
@@ -124,6 +126,7 @@ class CommitQueue:
             with transaction.atomic():
                 apart = self._savepoints and len(jobs) > 1
                 done = [(job, *_attempt(job.work, apart=apart)) for job in jobs]
+                fault_points.reached("before commit")
         except Exception as error:  # noqa: BLE001 - told to whom it concerns
             if len(jobs) == 1 or _concerns_all(error):
                 _fail(jobs, error)
@@ -132,6 +135,7 @@ class CommitQueue:
                 for job in jobs:
                     self._carry_out([job])
         else:
+            fault_points.reached("after commit")
             for job, result, fault in done:
                 job.answered(result, fault)
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.test import AsyncClient
+from django.test.utils import CaptureQueriesContext
 
 from accounts.credentials import issue_token
 from accounts.models import User
@@ -17,6 +19,8 @@ from plotting.datasets import parse_query, take_snapshot
 from runs import columns, lifecycle, reaping
 from runs.frames import MEDIA_TYPE, PREFIX, read_columns, read_message
 from runs.heads import find_run
+from runs.models import RunSeries
+from tests.catalog.kit import Api, refused
 from tests.factories import Script, make_series
 
 KINDS = ("data", "rows", "reset", "end")
@@ -215,6 +219,20 @@ def test_too_many_values_for_json_are_refused_before_reading(
     with pytest.raises(answers.TooLarge, match="frames") as refused:
         ask(alice)
     assert refused.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("accept", "words"), [("application/json", ["frames", "max_rows"]), ("text/csv", ["Parquet"])]
+)
+def test_a_billion_rows_are_refused_in_a_form_that_is_not_for_them(
+    alice: User, script: Script, accept: str, words: list[str]
+) -> None:
+    script.write(step=[0, 1], loss=[1.0, 2.0])
+    RunSeries.objects.update(rows=10**9)  # nothing but the count is looked at
+    with CaptureQueriesContext(connection) as queries:
+        answer = Api(alice).post("data/", {"series": "training"}, accept=accept)
+    refused(answer, 413, "too_many_values", *words)
+    assert not any("runs_chunk" in query["sql"] for query in queries)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -333,7 +333,7 @@ def test_a_session_appends_by_the_view_and_needs_its_csrf_token(
 def test_the_schema_still_lists_both_forms_of_an_append(alice: User) -> None:
     browser = Client()
     browser.force_login(alice)
-    schema = browser.get("/api/schema/?format=json").json()
+    schema = browser.get("/api/schema/", headers={"accept": "application/json"}).json()
     listed = schema["paths"]["/api/v1/runs/{handle}/append"]["post"]
     assert set(listed["requestBody"]["content"]) == {"application/json", MEDIA_TYPE}
 

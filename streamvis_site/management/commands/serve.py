@@ -22,15 +22,18 @@ from django.utils import timezone
 
 from accounts.credentials import issue_login_link
 from accounts.models import User
+from catalog.rest import trouble_of
 from runs.compaction import COLD_AFTER, compact
 from runs.group_commit import committing_together
 from runs.reaping import reap
 from streamvis_site import first_start
+from streamvis_site.http_protocol import BoundedHttp
 from streamvis_site.memory import keep_few_arenas
 
 REAP_EVERY_SECS = 60.0
 COMPACTION_PAUSE_SECS = 0.05  # between segments, for those who write
 GRACEFUL_SECS = 20
+WS_MESSAGE_BYTES = 256 * 1024  # of 64 Ki characters (plotting/consumers.py) a few are longer
 OLDEST_SQLITE = (3, 35)
 
 logger = logging.getLogger(__name__)
@@ -141,7 +144,9 @@ def run_server(listener: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         lifespan="on",
+        http=BoundedHttp,
         ws="websockets-sansio",
+        ws_max_size=WS_MESSAGE_BYTES,
         timeout_graceful_shutdown=GRACEFUL_SECS,
         server_header=False,
     )
@@ -170,7 +175,9 @@ def _reap_until(ended: threading.Event) -> None:
                 stop=ended.is_set,
             )
             compacted_at = began
-        except Exception:  # outermost edge: the next round tries again
-            logger.exception("Removing unreachable rows and merging chunks failed.")
+        except Exception as error:  # outermost edge: the next round tries again
+            known = trouble_of(error) is not None
+            message = "Removing unreachable rows and merging chunks failed: %s"
+            logger.error(message, error, exc_info=None if known else error)
         finally:
             close_old_connections()
