@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -13,12 +13,14 @@ from urllib3.exceptions import HTTPError
 
 from .attributes import attribute_values, checked_tags, from_json
 from .catalogue import Catalogue, data_type_of
-from .columns import DTYPES, Columns, Run
+from .columns import Columns, Run
 from .config import find_server
 from .errors import FrameError
-from .frames import Frame, read_frames
+from .frames import WIDE, Frame, read_frames
 from .gather import Gatherer
 from .transport import Transport, results
+
+READ_BYTES = 2**18
 
 Filter: TypeAlias = Mapping[str, Any] | str | Iterable[str] | None
 
@@ -129,7 +131,7 @@ class Client:
 
     def _frames(self, question: dict[str, Any]) -> Iterator[Frame]:
         with self._transport.stream("data/", question) as response:
-            yield from read_frames(_reader(response))
+            yield from read_frames(_Body(response).read)
 
     def delete_run(self, handle: str) -> dict[str, Any]:
         """Hide and fence a run; answers {"deleted": 0 or 1, "rows": n}. Raises NotFound."""
@@ -196,11 +198,11 @@ def _run(entry: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> R
 def _columns(gatherer: Gatherer) -> Columns:
     head = gatherer.head
     fields = {
-        each["name"]: gatherer.column(each["handle"], DTYPES[each["data_type"]])
+        each["name"]: gatherer.column(each["handle"], WIDE[each["data_type"]])
         for each in head["fields"]
     }
     known = {each["handle"]: each for each in head["attributes"]}
-    runs = [_run(entry, known) for entry in head["runs"]]
+    runs = [_run(entry, known) for entry in gatherer.listed.values()]
     attributes = {
         each["name"]: (each["data_type"], [run.attributes.get(each["name"]) for run in runs])
         for each in head["attributes"]
@@ -208,17 +210,28 @@ def _columns(gatherer: Gatherer) -> Columns:
     return Columns(runs, gatherer.counts(), fields, attributes)
 
 
-def _reader(response: requests.Response) -> Callable[[int], bytes]:
-    """`read(n)` over the answer's body: n bytes, or fewer at its end."""
+class _Body:
+    """`read(n)` over an answer's body: n bytes, or fewer at its end, good until the next read.
 
-    def read(size: int) -> bytes:
-        pieces = []
+    Bodies of frames are read into the same memory again and again: fresh memory of their size comes
+    from the kernel page by page, which takes longer than reading does.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self._raw = response.raw
+        self._memory = memoryview(bytearray(READ_BYTES))
+
+    def read(self, size: int) -> memoryview:
+        if size > len(self._memory):
+            self._memory = memoryview(bytearray(size))
+        filled = 0
         try:
-            while size and (piece := response.raw.read(size, decode_content=True)):
-                pieces.append(piece)
-                size -= len(piece)
+            while filled < size:
+                piece = self._raw.read(min(size - filled, READ_BYTES), decode_content=True)
+                if not piece:
+                    break
+                self._memory[filled : filled + len(piece)] = piece
+                filled += len(piece)
         except HTTPError as error:
             raise FrameError(f"the answer broke off ({type(error).__name__})") from error
-        return b"".join(pieces)
-
-    return read
+        return self._memory[:filled]
