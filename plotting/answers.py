@@ -34,7 +34,7 @@ async def stream_frames(dataset: Dataset) -> AsyncGenerator[bytes]:
         async for frames in read:
             for data in in_sends(frames):
                 yield data
-    yield _frame({"kind": "end", "cursor": cursor, "more": dataset.more})
+    yield _frame({"kind": "end", **_end(dataset, cursor)})
 
 
 def as_json(dataset: Dataset) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
             rows += page.rows
             _check_size(dataset, rows)
             data.append(_page_as_json(dataset, piece, page))
-    return {**_head(dataset), "data": data, "cursor": cursor, "more": dataset.more}
+    return {**_head(dataset), "data": data, **_end(dataset, cursor)}
 
 
 def _check_size(dataset: Dataset, rows: int) -> None:
@@ -79,7 +79,14 @@ def _head(dataset: Dataset) -> dict[str, Any]:
         "attributes": [_describe_attribute(field) for field in query.attributes],
         "runs": dataset.runs,
         "gone": dataset.gone,
+        **({"unchanged": True} if dataset.unchanged else {}),
     }
+
+
+def _end(dataset: Dataset, cursor: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    """The mark is for who has got everything."""
+    whole = not dataset.more and len(cursor) == len(dataset.cursor)
+    return {"cursor": cursor, "more": dataset.more, **({"mark": dataset.mark} if whole else {})}
 
 
 def describe_field(field: FieldInfo) -> dict[str, Any]:

@@ -117,17 +117,25 @@ class Client:
         One snapshot: each run's rows as of the beginning of the call. Raises TruncatedAnswer when
         the server's answers keep ending early.
         """
-        question = {
-            "filter": as_filter(filter),
-            "series": series,
-            "fields": None if fields is None else list(fields),
-            "attributes": list(attributes),
-        }
+        question = _question(filter, series, fields, attributes)
         if window is not None:
             question["window"] = dict(window)
         gatherer = Gatherer(self._frames, question)
         gatherer.gather()
         return _columns(gatherer)
+
+    def follow(
+        self,
+        filter: Filter,
+        series: str,
+        fields: Iterable[str] | None = None,
+        attributes: Iterable[str] = (),
+    ) -> Follower:
+        """The same rows, to be asked for again: only what is new then travels.
+
+        Nothing is read before the first `update` of what this answers.
+        """
+        return Follower(Gatherer(self._frames, _question(filter, series, fields, attributes)))
 
     def _frames(self, question: dict[str, Any]) -> Iterator[Frame]:
         with self._transport.stream("data/", question) as response:
@@ -156,6 +164,48 @@ class Client:
         catalogue = Catalogue().updated(self.fields(), [])
         body = {"values": attribute_values(values, catalogue)}
         return self._transport.call("POST", f"{_path(handle)}/attributes", body)
+
+
+class Follower:
+    """Rows of one series of many runs, as of the last `update`. Not to be shared between threads.
+
+    Runs that were deleted, or no longer pass the filter, are dropped; a run that was replaced
+    starts anew.
+    """
+
+    def __init__(self, gatherer: Gatherer) -> None:
+        self._gatherer = gatherer
+
+    def update(self) -> bool:
+        """Fetch what is new; True when anything is: rows, runs, or what is said of a run.
+
+        Raises as `Client.data` does; what came before the failure is kept, and the next update goes
+        on from there.
+        """
+        return self._gatherer.gather()
+
+    def columns(self) -> Columns:
+        """Everything as of the last update, of which there must have been one.
+
+        The arrays are read-only: the next update goes on from them.
+        """
+        if not self._gatherer.head:
+            raise RuntimeError("nothing was read yet: call update() first")
+        columns = _columns(self._gatherer)
+        for field in self._gatherer.head["fields"]:
+            columns[field["name"]].flags.writeable = False
+        return columns
+
+
+def _question(
+    filter: Filter, series: str, fields: Iterable[str] | None, attributes: Iterable[str]
+) -> dict[str, Any]:
+    return {
+        "filter": as_filter(filter),
+        "series": series,
+        "fields": None if fields is None else list(fields),
+        "attributes": list(attributes),
+    }
 
 
 def _path(handle: str) -> str:

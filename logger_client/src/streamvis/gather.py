@@ -143,7 +143,7 @@ class Gatherer:
             self.held.pop(gone["run"], None)
             self.listed.pop(gone["run"], None)
         self.head = head
-        new = {entry["run"]: entry for entry in head["runs"]}
+        new = {entry["run"]: self.listed.get(entry["run"], {}) | entry for entry in head["runs"]}
         unordered = bool(self.listed) and not new.keys() <= self.listed.keys()
         self.listed |= new
         if unordered:
