@@ -49,7 +49,7 @@ class Aim(Product):
         subprocess.run([AIM, "init", "--repo", repo, "-y", "-s"], check=False, capture_output=True)
         port = free_port()
         self.info["page"] = f"http://127.0.0.1:{port}"
-        where = ["--host", "127.0.0.1", "--port", str(port), "--repo", repo, "-y"]
+        where = ["--host", "127.0.0.1", "--port", str(port), "--repo", str(repo), "-y"]
         self.serve([AIM, "up", *where], port)
 
     def disk(self) -> int:

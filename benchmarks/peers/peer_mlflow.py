@@ -42,7 +42,7 @@ class MLflow(Product):
         self.info["url"] = f"http://127.0.0.1:{port}"
         store = ["--backend-store-uri", f"sqlite:///{self.folder}/ml.db"]
         where = ["--host", "127.0.0.1", "--port", str(port)]
-        art = ["--default-artifact-root", self.folder / "art"]
+        art = ["--default-artifact-root", str(self.folder / "art")]
         self.serve([sys.executable, "-m", "mlflow", "server", *where, *store, *art], port)
 
     def disk(self) -> int:

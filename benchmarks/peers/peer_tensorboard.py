@@ -84,7 +84,7 @@ class TensorBoard(Product):
     def _serve_page(self, runs: Sequence[str]) -> None:
         port = free_port()
         program = Path(sys.executable).parent / "tensorboard"
-        where = ["--logdir", self.logs, "--host", "127.0.0.1", "--port", str(port)]
+        where = ["--logdir", str(self.logs), "--host", "127.0.0.1", "--port", str(port)]
         self.serve([program, *where], port)
         self.info["page"] = f"http://127.0.0.1:{port}/data/plugin/scalars/"
         deadline = time.perf_counter() + LOADED_TIMEOUT_S

@@ -113,6 +113,13 @@ class ReadWorld(World):
         super().__init__(owner, series, seed)
         self.readers = [Reader(self, info) for info in [*series, series[0]]]
 
+    def begin_anew(self, rows: int) -> None:
+        """Replace the run, and write to it at once."""
+        self.open(replace=True)
+        self.join()
+        self.writers[0], self.writers[-1] = self.writers[-1], self.writers[0]
+        self.log(0, 0, rows, 0)
+
     def ask(self, reader: int, max_rows: int | None) -> None:
         self.readers[reader].ask(max_rows)
 
