@@ -74,9 +74,10 @@ def measure(peer: Peer, works: str, points: int, home: Path, hold: list[str]) ->
     answer = home / f"{peer.name}-{peer.variant}-{works}.json"
     answer.unlink(missing_ok=True)
     module = f"benchmarks.peers.peer_{peer.name}"
-    asked = ["--work", works, "--points", str(points), "--variant", peer.variant, "--json", answer]
+    where = ["--variant", peer.variant, "--json", str(answer)]
+    asked = ["--work", works, "--points", str(points), *where]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "logger_client" / "src")}
-    command = [*hold, peer.python(home), "-m", module, *asked]
+    command = [*hold, str(peer.python(home)), "-m", module, *asked]
     try:
         subprocess.run(command, cwd=ROOT, env=environment, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
