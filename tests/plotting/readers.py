@@ -126,6 +126,13 @@ class ReadWorld(World):
     def go_on(self, reader: int, batches: int) -> None:
         self.readers[reader].go_on(batches)
 
+    def compact_amid(self, reader: int) -> None:
+        """Merge the very chunks of which an answer is being read."""
+        self.ask(reader, None)
+        self.go_on(reader, 1)
+        self.compact(all=True)
+        self.go_on(reader, 10_000)
+
     def catch_up(self, reader: int) -> None:
         """Ask until nothing is left; then it holds exactly what there is."""
         chosen = self.readers[reader]

@@ -30,10 +30,12 @@ reading = st.one_of(
     st.tuples(st.just("ask"), reader, st.sampled_from([None, None, 1, 7])),
     st.tuples(st.just("go_on"), reader, st.integers(1, 3)),
     st.tuples(st.just("catch_up"), reader),
+    st.tuples(st.just("compact_amid"), reader),
     st.tuples(st.just("overview"), st.sampled_from([1, 3, 50])),
     st.tuples(st.just("windows"), st.integers(1, 5), st.integers(1, 3), st.booleans()),
 )
 moving = st.one_of(
+    st.tuples(st.just("log"), reader, st.just(0), st.integers(1, 12), st.integers(0, 3)),
     st.tuples(st.just("log"), reader, st.just(0), st.integers(1, 12), st.integers(0, 3)),
     st.tuples(st.just("compact"), st.just(True)),
     st.tuples(st.just("compact"), st.booleans()),
@@ -100,7 +102,7 @@ def explore(
 def test_whatever_happens_meanwhile_readers_hold_the_rows_there_are(
     alice: User, series: list[SeriesInfo]
 ) -> None:
-    explore(alice, series, 120, (Phase.explicit, Phase.generate, Phase.shrink))
+    explore(alice, series, 80, (Phase.explicit, Phase.generate, Phase.shrink))
 
 
 Mutant = Callable[[pytest.MonkeyPatch], None]
@@ -200,4 +202,4 @@ def test_the_property_catches(
 ) -> None:
     MUTANTS[name](monkeypatch)
     with pytest.raises(Exception):  # noqa: B017 - whatever the mutant breaks first
-        explore(alice, series, 300, (Phase.generate,))
+        explore(alice, series, 200, (Phase.generate,))
