@@ -59,7 +59,7 @@ def measure_following(place: Place, limits: Limits) -> Iterator[Figure]:
     runs.append(10)
     one_post = 1000 / limits.posts_s.median
     with place.client() as client:
-        follower = client.follow(None, SERIES)
+        follower = client.follow({"series": [SERIES]}, SERIES)
         follower.update()
         quiet = tuple(_ms(follower, news=False) for _ in range(REPEATED))
         name = f"nothing new in {RUNS:,} runs {on}"
