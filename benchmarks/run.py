@@ -13,19 +13,31 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.appends import measure_appends
+from benchmarks.compacting import measure_compaction
+from benchmarks.following import measure_following
 from benchmarks.limits import Limits, measure_limits
-from benchmarks.logging_rows import Place, measure_logging, measure_reading
+from benchmarks.logging_rows import Place, measure_logging
 from benchmarks.memory import measure_memory
 from benchmarks.overview import measure_overview
 from benchmarks.page import measure_page
 from benchmarks.processes import postmaster_of
+from benchmarks.reading import measure_reading
 from benchmarks.report import Figure, as_json, as_table
 from tests.services import chromium
 from tests.services.postgres import find as find_postgres
 from tests.services.postgres import run_postgres
 from tests.services.server import run_server
 
-PARTS = ("logging", "appends", "reading", "overview", "memory", "page")
+PARTS = (
+    "logging",
+    "appends",
+    "reading",
+    "following",
+    "compaction",
+    "overview",
+    "memory",
+    "page",
+)
 MEMORY_SECS = 60.0
 
 
@@ -52,6 +64,9 @@ def measure(parts: list[str], memory_secs: float) -> Iterator[Figure]:
             if "memory" in parts:
                 with place(name, url) as there:  # a server that has done nothing else
                     yield from measure_memory(there, memory_secs)
+            if "compaction" in parts:
+                apart = postgres.new_database() if postgres and url else None
+                yield from measure_compaction(name, apart)
         if "page" in parts and chromium.find():
             yield from _page(limits)
 
@@ -69,6 +84,8 @@ def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figu
         yield from measure_appends(there, limits)
     if "reading" in parts:
         yield from measure_reading(there, limits)
+    if "following" in parts:
+        yield from measure_following(there, limits)
     if "overview" in parts:
         yield from measure_overview(there, limits)
 

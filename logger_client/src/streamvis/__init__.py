@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .client import Client
+from .client import Client, Follower
 from .columns import Columns, Run
 from .errors import (
     Conflict,
@@ -33,6 +33,7 @@ __all__ = [
     "Columns",
     "Conflict",
     "DataLogger",
+    "Follower",
     "FrameError",
     "Illegal",
     "IllegalValue",

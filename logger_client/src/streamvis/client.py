@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -13,12 +13,14 @@ from urllib3.exceptions import HTTPError
 
 from .attributes import attribute_values, checked_tags, from_json
 from .catalogue import Catalogue, data_type_of
-from .columns import DTYPES, Columns, Run
+from .columns import Columns, Run
 from .config import find_server
 from .errors import FrameError
-from .frames import Frame, read_frames
+from .frames import WIDE, Frame, read_frames
 from .gather import Gatherer
 from .transport import Transport, results
+
+READ_BYTES = 2**18
 
 Filter: TypeAlias = Mapping[str, Any] | str | Iterable[str] | None
 
@@ -115,21 +117,29 @@ class Client:
         One snapshot: each run's rows as of the beginning of the call. Raises TruncatedAnswer when
         the server's answers keep ending early.
         """
-        question = {
-            "filter": as_filter(filter),
-            "series": series,
-            "fields": None if fields is None else list(fields),
-            "attributes": list(attributes),
-        }
+        question = _question(filter, series, fields, attributes)
         if window is not None:
             question["window"] = dict(window)
         gatherer = Gatherer(self._frames, question)
         gatherer.gather()
         return _columns(gatherer)
 
+    def follow(
+        self,
+        filter: Filter,
+        series: str,
+        fields: Iterable[str] | None = None,
+        attributes: Iterable[str] = (),
+    ) -> Follower:
+        """The same rows, to be asked for again: only what is new then travels.
+
+        Nothing is read before the first `update` of what this answers.
+        """
+        return Follower(Gatherer(self._frames, _question(filter, series, fields, attributes)))
+
     def _frames(self, question: dict[str, Any]) -> Iterator[Frame]:
         with self._transport.stream("data/", question) as response:
-            yield from read_frames(_reader(response))
+            yield from read_frames(_Body(response).read)
 
     def delete_run(self, handle: str) -> dict[str, Any]:
         """Hide and fence a run; answers {"deleted": 0 or 1, "rows": n}. Raises NotFound."""
@@ -154,6 +164,48 @@ class Client:
         catalogue = Catalogue().updated(self.fields(), [])
         body = {"values": attribute_values(values, catalogue)}
         return self._transport.call("POST", f"{_path(handle)}/attributes", body)
+
+
+class Follower:
+    """Rows of one series of many runs, as of the last `update`. Not to be shared between threads.
+
+    Runs that were deleted, or no longer pass the filter, are dropped; a run that was replaced
+    starts anew.
+    """
+
+    def __init__(self, gatherer: Gatherer) -> None:
+        self._gatherer = gatherer
+
+    def update(self) -> bool:
+        """Fetch what is new; True when anything is: rows, runs, or what is said of a run.
+
+        Raises as `Client.data` does; what came before the failure is kept, and the next update goes
+        on from there.
+        """
+        return self._gatherer.gather()
+
+    def columns(self) -> Columns:
+        """Everything as of the last update, of which there must have been one.
+
+        The arrays are read-only: the next update goes on from them.
+        """
+        if not self._gatherer.head:
+            raise RuntimeError("nothing was read yet: call update() first")
+        columns = _columns(self._gatherer)
+        for field in self._gatherer.head["fields"]:
+            columns[field["name"]].flags.writeable = False
+        return columns
+
+
+def _question(
+    filter: Filter, series: str, fields: Iterable[str] | None, attributes: Iterable[str]
+) -> dict[str, Any]:
+    return {
+        "filter": as_filter(filter),
+        "series": series,
+        "fields": None if fields is None else list(fields),
+        "attributes": list(attributes),
+    }
 
 
 def _path(handle: str) -> str:
@@ -196,11 +248,11 @@ def _run(entry: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> R
 def _columns(gatherer: Gatherer) -> Columns:
     head = gatherer.head
     fields = {
-        each["name"]: gatherer.column(each["handle"], DTYPES[each["data_type"]])
+        each["name"]: gatherer.column(each["handle"], WIDE[each["data_type"]])
         for each in head["fields"]
     }
     known = {each["handle"]: each for each in head["attributes"]}
-    runs = [_run(entry, known) for entry in head["runs"]]
+    runs = [_run(entry, known) for entry in gatherer.listed.values()]
     attributes = {
         each["name"]: (each["data_type"], [run.attributes.get(each["name"]) for run in runs])
         for each in head["attributes"]
@@ -208,17 +260,28 @@ def _columns(gatherer: Gatherer) -> Columns:
     return Columns(runs, gatherer.counts(), fields, attributes)
 
 
-def _reader(response: requests.Response) -> Callable[[int], bytes]:
-    """`read(n)` over the answer's body: n bytes, or fewer at its end."""
+class _Body:
+    """`read(n)` over an answer's body: n bytes, or fewer at its end, good until the next read.
 
-    def read(size: int) -> bytes:
-        pieces = []
+    Bodies of frames are read into the same memory again and again: fresh memory of their size comes
+    from the kernel page by page, which takes longer than reading does.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self._raw = response.raw
+        self._memory = memoryview(bytearray(READ_BYTES))
+
+    def read(self, size: int) -> memoryview:
+        if size > len(self._memory):
+            self._memory = memoryview(bytearray(size))
+        filled = 0
         try:
-            while size and (piece := response.raw.read(size, decode_content=True)):
-                pieces.append(piece)
-                size -= len(piece)
+            while filled < size:
+                piece = self._raw.read(min(size - filled, READ_BYTES), decode_content=True)
+                if not piece:
+                    break
+                self._memory[filled : filled + len(piece)] = piece
+                filled += len(piece)
         except HTTPError as error:
             raise FrameError(f"the answer broke off ({type(error).__name__})") from error
-        return b"".join(pieces)
-
-    return read
+        return self._memory[:filled]

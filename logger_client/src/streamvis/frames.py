@@ -34,6 +34,7 @@ DTYPES: dict[str, frozenset[str]] = {
     "text": frozenset(("u1", "u2", "u4")),
 }
 KINDS = frozenset(("append", "rows", "skip", "data", "reset", "end"))
+WIDE: dict[str, Any] = {"int": np.int64, "float": np.float64, "bool": np.bool_, "text": object}
 _CANONICAL = {"int": "<i8", "float": "<f8", "bool": "u1"}
 _PREFIX_BYTES = 16
 
@@ -152,8 +153,14 @@ def _assemble(header: Mapping[str, Any], buffers: Sequence[Array | bytes]) -> by
     return b"".join((prefix, *pieces))
 
 
-def read_frames(read: Callable[[int], bytes]) -> Iterator[Frame]:
-    """Frames from `read(n)`, which gives exactly n bytes, or fewer at the end of the message."""
+Bytes: TypeAlias = bytes | memoryview
+
+
+def read_frames(read: Callable[[int], Bytes]) -> Iterator[Frame]:
+    """Frames from `read(n)`, which gives exactly n bytes, or fewer at the end of the message.
+
+    Where `read` uses its memory again, a frame's numbers are good until the next frame is taken.
+    """
     index = 0
     while prefix := read(_PREFIX_BYTES):
         try:
@@ -176,22 +183,21 @@ def decode(message: bytes) -> list[Frame]:
     return list(read_frames(read))
 
 
-def _read_frame(prefix: bytes, read: Callable[[int], bytes]) -> Frame:
+def _read_frame(prefix: Bytes, read: Callable[[int], Bytes]) -> Frame:
     if len(prefix) < _PREFIX_BYTES or prefix[:4] != MAGIC:
         raise MalformedFrame("does not begin with SVF1")
     header_bytes = int.from_bytes(prefix[4:8], "little")
     body_bytes = int.from_bytes(prefix[8:16], "little")
     if header_bytes % 8 or body_bytes % 8 or header_bytes > MAX_HEADER_BYTES:
         raise MalformedFrame("impossible sizes")
-    header_text = _exactly(read, header_bytes)
-    header = _parse_header(header_text)
+    header = _parse_header(bytes(_exactly(read, header_bytes)))
     body = _exactly(read, body_bytes)
     if header["kind"] != "rows":
         return Frame(header)
     return Frame(header, dict(_parse_columns(header, body)))
 
 
-def _exactly(read: Callable[[int], bytes], size: int) -> bytes:
+def _exactly(read: Callable[[int], Bytes], size: int) -> Bytes:
     data = read(size) if size else b""
     if len(data) < size:
         raise MalformedFrame("ends early")
@@ -225,7 +231,7 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _parse_columns(header: dict[str, Any], body: bytes) -> Iterator[tuple[str, Column]]:
+def _parse_columns(header: dict[str, Any], body: Bytes) -> Iterator[tuple[str, Column]]:
     rows, columns = header.get("rows"), header.get("columns")
     if not isinstance(rows, int) or not _is_count(rows) or rows > MAX_ROWS:
         raise MalformedFrame(f"rows must be 0 … {MAX_ROWS}")
@@ -237,7 +243,7 @@ def _parse_columns(header: dict[str, Any], body: bytes) -> Iterator[tuple[str, C
         yield entry["field"], _parse_column(entry, rows, body)
 
 
-def _parse_column(entry: dict[str, Any], rows: int, body: bytes) -> Column:
+def _parse_column(entry: dict[str, Any], rows: int, body: Bytes) -> Column:
     data_type, dtype = entry.get("type"), entry.get("dtype")
     if not isinstance(data_type, str) or dtype not in DTYPES.get(data_type, ()):
         raise MalformedFrame(f"dtype {dtype!r} is not one of type {data_type!r}")
@@ -258,7 +264,7 @@ def _whole(dtype: str, part: memoryview) -> str:
     return dtype
 
 
-def _cut(parts: Any, count: int, body: bytes) -> list[memoryview]:
+def _cut(parts: Any, count: int, body: Bytes) -> list[memoryview]:
     if not isinstance(parts, list) or len(parts) != count:
         raise MalformedFrame(f"a column of this type has {count} part(s)")
     return [_cut_one(part, memoryview(body)) for part in parts]
@@ -299,13 +305,19 @@ def _check_word(word: bytes) -> None:
 
 def widen(column: Column, rows: int) -> Array:
     """`rows` values as int64, float64, bool, or objects of str."""
+    values: Array = np.empty(rows, dtype=WIDE[column.type])
+    widen_into(values, column)
+    return values
+
+
+def widen_into(target: Array, column: Column) -> None:
+    """Fill `target`, of a dtype of `WIDE` and as many rows as the column stands for."""
+    values = column.values
     if column.type == "text":
-        words = np.array([word.decode() for word in column.words], dtype=object)
-        values = words[column.values] if len(words) else np.empty(0, dtype=object)
-    else:
-        wide = {"int": np.int64, "float": np.float64, "bool": np.bool_}[column.type]
-        values = column.values.astype(wide)
-    return np.repeat(values, rows) if column.const and rows != 1 else values
+        words = np.array([*(word.decode() for word in column.words), ""], dtype=object)
+        values = words[values]
+    if len(target):
+        target[:] = values  # one value stands for all
 
 
 def chain(column: Column, rows: int, crc: int = 0) -> int:
