@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +16,8 @@ from plotting.answers import MAX_JSON_VALUES, describe_field, dump_column
 from plotting.density import Picture
 from plotting.overview import Envelope, Neighbour
 from plotting.picture_requests import Range
-from plotting.pictures import DensityMap, Overview, RunEnvelope, RunPicture, Subject
+from plotting.envelopes import RunEnvelope, Subject
+from plotting.pictures import DensityMap, Overview, RunPicture
 from runs.frames import MAX_ROWS, Array, Column, lay_out, write_frame
 
 Labelled = list[tuple[dict[str, str], Column]]
@@ -26,9 +28,9 @@ _INT_WIDTHS = ("u1", "i1", "<u2", "<i2", "<u4", "<i4")
 async def stream_overview(overview: Overview) -> AsyncGenerator[bytes]:
     """The message, one run after the other."""
     yield _frame({"kind": "overview", **_overview_head(overview)})
-    envelopes = overview.envelopes()
-    while (drawn := await sync_to_async(_next)(envelopes)) is not None:
-        yield _envelope_frame(overview, drawn)
+    frames = (_envelope_frames(overview, batch) for batch in overview.envelopes())
+    while (data := await sync_to_async(_next)(frames)) is not None:
+        yield data
     yield _frame({"kind": "end"})
 
 
@@ -57,7 +59,7 @@ def overview_as_json(overview: Overview) -> dict[str, Any]:
     rows = sum(min(query.columns, subject.head.rows) for subject in overview.subjects)
     _check_size(rows * (2 + 6 * strips))
     runs = []
-    for drawn in overview.envelopes():
+    for drawn in chain.from_iterable(overview.envelopes()):
         if (envelope := drawn.envelope) is not None:
             columns = _as_lists(_envelope_columns(overview, envelope))
             runs.append({**_envelope_head(drawn, envelope), "columns": columns})
@@ -126,6 +128,10 @@ def _dump_range(given: Range | None) -> list[Any] | None:
     return None if given is None else [dump_value(bound) for bound in given]
 
 
+def _envelope_frames(overview: Overview, batch: Sequence[RunEnvelope]) -> bytes:
+    return b"".join([_envelope_frame(overview, drawn) for drawn in batch])
+
+
 def _envelope_frame(overview: Overview, drawn: RunEnvelope) -> bytes:
     envelope = drawn.envelope
     if envelope is None:
@@ -142,7 +148,7 @@ def _envelope_head(drawn: RunEnvelope, envelope: Envelope) -> dict[str, Any]:
         "unplaced": envelope.unplaced,
         "not_drawn": list(envelope.not_drawn),
         "sorted": envelope.sorted,
-        "exact": True,
+        "exact": envelope.exact,
         "before": _dump_neighbour(envelope.before),
         "after": _dump_neighbour(envelope.after),
         "rows": envelope.pieces.column.size,
@@ -156,11 +162,11 @@ def _envelope_columns(overview: Overview, envelope: Envelope) -> Labelled:
         ({"part": "rows"}, _column("int", pieces.rows)),
     ]
     ys = overview.query.fields[1:]
-    for field, strip, linked in zip(ys, pieces.strips, envelope.linked, strict=True):
+    for field, records, linked in zip(ys, pieces.fields, envelope.linked, strict=True):
         label = {"field": field.handle}
-        found.append(({"part": "count", **label}, _column("int", strip.count)))
+        found.append(({"part": "count", **label}, _column("int", records["count"])))
         for part in ("first", "least", "greatest", "last"):
-            found.append(({"part": part, **label}, _column(field.data_type, getattr(strip, part))))
+            found.append(({"part": part, **label}, _column(field.data_type, records[part])))
         found.append(({"part": "linked", **label}, _column("bool", linked)))
     return found
 
