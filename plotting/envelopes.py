@@ -152,7 +152,7 @@ class _Batch:
 
     def _add_rows(self, drawing: Drawing, chunks: Chunks, buckets: Buckets) -> None:
         for rows in read_rows(self.view, buckets, chunks):
-            drawing.add_rows(rows.run, rows.number, rows.values[0], rows.values[1:])
+            drawing.add_rows(rows)
 
     def _from_all_rows(self, head: Head) -> Envelope | None:
         types = [self.view.data_types[position] for position in self.view.positions[1:]]

@@ -16,6 +16,7 @@ from catalog.types import DataType
 from plotting.pixels import PixelColumns
 from runs.buckets import Buckets
 from runs.frames import Array
+from runs.overviews import Rows
 from runs.summaries import RECORDS, aggregate, closes, first_values, last_values, merge, opens
 
 
@@ -37,6 +38,14 @@ class Pieces:
         return Pieces(
             self.line[which], self.column[which], self.start[which], self.rows[which], fields
         )
+
+    def in_order(self) -> Pieces:
+        """By line and row."""
+        same = self.line[1:] == self.line[:-1]
+        rises = (self.start[1:] > self.start[:-1]) | ~same
+        if (rises & (self.line[1:] >= self.line[:-1])).all():
+            return self
+        return self.take(np.lexsort((self.start, self.line)))
 
     def merged(self, *, across_gaps: bool) -> Pieces:
         """Neighbours in the same column become one, if rows between them are none or may be."""
@@ -152,33 +161,33 @@ class Drawing:
             found = Neighbour(int(buckets.start[at]), x["first"][at].item(), y)
             self._nearer_after(int(buckets.run[at]), found)
 
-    def add_rows(self, line: int, number: Array, x: Array, ys: Sequence[Array]) -> None:
-        """Take rows of one line; ``number`` rises, and may leave rows out."""
-        x = x.astype("f8", copy=False) if x.dtype.kind == "f" else x
+    def add_rows(self, given: Rows) -> None:
+        """Take rows of one line."""
+        line, (x, *some) = given.run, given.values
+        ys = [_array(y) for y in some]
+        if not isinstance(x, range) and x.dtype.kind == "f":
+            x = x.astype("f8", copy=False)
+            rows = x.size - int(np.isfinite(x).sum())
+            self._unplaced[line] = self._unplaced.get(line, 0) + rows
         begins, column = self.grid.cut(x)
         first, end = int(begins[0]), int(begins[-1])
-        self._add_unplaced(line, x)
         if first and np.isfinite(x[first - 1]):
-            self._nearer_before(line, _neighbour(number, x, ys, first - 1))
-        if end < x.size and np.isfinite(x[end]):
-            self._nearer_after(line, _neighbour(number, x, ys, end))
+            self._nearer_before(line, _neighbour(given, first - 1))
+        if end < len(x) and np.isfinite(x[end]):
+            self._nearer_after(line, _neighbour(given, end))
         if first == end:
             return
-        gaps = np.flatnonzero(np.diff(number[first:end]) > 1) + 1 + first
-        starts = np.union1d(begins[:-1], gaps) if gaps.size else begins[:-1]
-        at = np.searchsorted(begins, starts, side="right") - 1
-        rows = np.append(starts[1:], end) - starts
+        apart = given.begins[(given.begins > first) & (given.begins < end)]
+        starts = np.union1d(begins[:-1], apart) if apart.size else begins[:-1]
+        at = np.searchsorted(begins, starts, side="right") - 1 if apart.size else slice(None)
+        rows_of = np.append(starts[1:], end) - starts
         fields = tuple(
             aggregate(y[first:end], starts - first, data_type, with_total=False)
             for y, data_type in zip(ys, self.y_types, strict=True)
         )
+        numbers = given.numbers(starts)
         lines = np.full(starts.size, line)
-        self._pieces.append(Pieces(lines, column[at], number[starts], rows, fields))
-
-    def _add_unplaced(self, line: int, x: Array) -> None:
-        if x.dtype.kind == "f":
-            rows = x.size - int(np.isfinite(x).sum())
-            self._unplaced[line] = self._unplaced.get(line, 0) + rows
+        self._pieces.append(Pieces(lines, column[at], numbers, rows_of, fields))
 
     def _nearer_before(self, line: int, found: Neighbour) -> None:
         if line not in self._before or found.row > self._before[line].row:
@@ -191,7 +200,7 @@ class Drawing:
     def finish(self, lines: int) -> list[Envelope]:
         """The envelopes of lines 0 … lines−1."""
         pieces = join([no_pieces(self.y_types), *self._pieces])
-        pieces = pieces.take(np.lexsort((pieces.start, pieces.line))).merged(across_gaps=True)
+        pieces = pieces.in_order().merged(across_gaps=True)
         links = [self._linked(pieces, each) for each in range(len(self.y_types))]
         cuts = np.searchsorted(pieces.line, np.arange(lines + 1)).tolist()
         return [
@@ -233,8 +242,19 @@ class Drawing:
         return tuple(end and drawn for end, drawn in zip(ends, after.drawn, strict=True))
 
 
-def _neighbour(number: Array, x: Array, ys: Sequence[Array], at: int) -> Neighbour:
-    return Neighbour(int(number[at]), x[at].item(), tuple(y[at].item() for y in ys))
+def _neighbour(given: Rows, at: int) -> Neighbour:
+    x, *ys = (values[at] for values in given.values)
+    row = int(given.numbers(np.array([at]))[0])
+    return Neighbour(row, _number(x), tuple(_number(y) for y in ys))
+
+
+def _number(value: np.generic | int) -> int | float:
+    number: int | float = value if isinstance(value, int) else value.item()
+    return number
+
+
+def _array(values: Array | range) -> Array:
+    return np.arange(values.start, values.stop, values.step) if isinstance(values, range) else values
 
 
 def _counts(pieces: Pieces, unplaced: int) -> tuple[int, int, tuple[int, ...]]:

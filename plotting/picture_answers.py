@@ -22,7 +22,11 @@ from runs.frames import MAX_ROWS, Array, Column, lay_out, write_frame
 
 Labelled = list[tuple[dict[str, str], Column]]
 _Item = TypeVar("_Item")
-_INT_WIDTHS = ("u1", "i1", "<u2", "<i2", "<u4", "<i4")
+_INT_WIDTHS = {
+    width: (int(np.iinfo(width).min), int(np.iinfo(width).max))
+    for width in ("u1", "i1", "<u2", "<i2", "<u4", "<i4")
+}
+_SOME = 16  # values by which most floats show that 32 bits are too few
 
 
 async def stream_overview(overview: Overview) -> AsyncGenerator[bytes]:
@@ -244,15 +248,17 @@ def _narrow(values: Array) -> Array:
     if kind == "b":
         return values.astype("u1")
     if kind == "f":
-        with np.errstate(over="ignore"):
-            single = values.astype("<f4")
-        return single if np.array_equal(single, values, equal_nan=True) else values
+        return values.astype("<f4") if _is_single(values[:_SOME]) and _is_single(values) else values
     least, greatest = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    for width in _INT_WIDTHS:
-        limits = np.iinfo(width)
-        if limits.min <= least and greatest <= limits.max:
+    for width, (lowest, highest) in _INT_WIDTHS.items():
+        if lowest <= least and greatest <= highest:
             return values.astype(width)
     return values.astype("<i8")
+
+
+def _is_single(values: Array) -> bool:
+    with np.errstate(over="ignore"):
+        return np.array_equal(values.astype("<f4"), values, equal_nan=True)
 
 
 def _as_lists(columns: Labelled) -> list[dict[str, Any]]:

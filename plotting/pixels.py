@@ -45,14 +45,16 @@ class PixelColumns:
         found[values > self.greatest] = self.columns
         return found
 
-    def cut(self, rising: Array) -> tuple[Array, Array]:
+    def cut(self, rising: Array | range) -> tuple[Array, Array]:
         """Where in rising values columns begin, of those that have some, and which these are.
 
         The last beginning is where the range ends, and has no column.
         """
         if self.least is None or self.greatest is None:
-            end = 0 if self.greatest is None else rising.size
+            end = 0 if self.greatest is None else len(rising)
             return np.array([end]), np.empty(0, "i8")
+        if isinstance(rising, range):
+            return self._cut_steps(rising, self.least, self.greatest)
         if rising.size <= self.columns:
             column = self.place(rising)
             inside = np.searchsorted(column, [0, self.columns])
@@ -62,9 +64,19 @@ class PixelColumns:
         first = np.searchsorted(rising, [self.least], side="left")
         end = np.searchsorted(rising, [self.greatest], side="right")
         inner = np.searchsorted(rising, self.borders, side="left")
-        every = np.concatenate([first, np.clip(inner, first, end), end])
-        some = np.flatnonzero(every[1:] > every[:-1])
-        return np.append(every[some], end), some
+        return _some(np.concatenate([first, np.clip(inner, first, end), end]))
+
+    def _cut_steps(self, rising: range, least: Bound, greatest: Bound) -> tuple[Array, Array]:
+        """The same, without looking at any value."""
+        above = self.borders > rising[-1]
+        distance = np.clip(self.borders, rising[0], rising[-1]).view("u8") - np.uint64(
+            rising[0] % 2**64
+        )
+        steps, rest = np.divmod(distance, np.uint64(rising.step))
+        inner = np.where(above, len(rising), steps.astype("i8") + (rest > 0))
+        first = _clip(-((rising[0] - int(least)) // rising.step), len(rising))
+        end = _clip((int(greatest) - rising[0]) // rising.step + 1, len(rising))
+        return _some(np.concatenate([[first], np.clip(inner, first, max(first, end)), [end]]))
 
     def narrow(self, first: Array, last: Array) -> Array:
         """Whether values from ``first`` to ``last`` lie within an eighth of a column."""
@@ -72,6 +84,16 @@ class PixelColumns:
             return np.asarray(last.view("u8") - first.view("u8") <= np.uint64(self.nearly))
         with np.errstate(over="ignore", invalid="ignore"):
             return np.asarray(last - first <= self.nearly)
+
+
+def _some(borders: Array) -> tuple[Array, Array]:
+    """Of columns from each of these borders to the next, those with anything."""
+    some = np.flatnonzero(borders[1:] > borders[:-1])
+    return np.append(borders[some], borders[-1]), some
+
+
+def _clip(at: int, size: int) -> int:
+    return min(max(at, 0), size)
 
 
 def pixel_columns(data_type: DataType, low: Bound, high: Bound, columns: int) -> PixelColumns:

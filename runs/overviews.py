@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.snapshot import SeriesInfo
-from catalog.types import DataType
+from catalog.types import INT64_MAX, DataType
 from runs.blobs import Row, Want, read_chunks, select_each
 from runs.bucket_blobs import Key, Part, SummaryMoved, read_parts
 from runs.buckets import Buckets, Chunks, Ranges, all_ranges, of_ranges
 from runs.columns import Head
 from runs.frames import Array
-from runs.layouts import PLAIN, Entry, Slice, parse_layout
-from runs.summaries import BUCKET_ROWS, FAN, RECORDS
+from runs.layouts import LINEAR, PLAIN, Entry, Slice, parse_layout
+from runs.summaries import FAN, RECORDS, bucket_count, bucket_rows
 
 CHUNKS_AT_ONCE = 4_096
 MOST_BUCKETS = 65_536  # of last levels, held at a time
@@ -100,35 +100,31 @@ def _list_chunks(view: View, runs: Sequence[int], at: Sequence[int]) -> tuple[Ch
         [*view.key(run), level, at[run], CHUNKS_AT_ONCE] for run in runs for level in (0, 1)
     ]
     found = select_each(_LEVEL, asked)
-    listed, ended, room = [], set(), MOST_BUCKETS
+    listed: list[tuple[int, int, int, bool]] = []
+    ended, room = set(), MOST_BUCKETS
     for index, run in enumerate(runs):
-        every, segments = found[2 * index], found[2 * index + 1]
-        chunks = _as_chunks(run, every, segments)
-        buckets = np.cumsum(all_ranges(chunks).end)
-        fit = int(np.searchsorted(buckets, room, side="right"))
-        fit = max(fit, 1) if not listed else fit
-        listed.append(chunks.take(slice(0, fit)))
-        if fit < len(every):
-            break
+        every, segments = found[2 * index], {first_row for first_row, _ in found[2 * index + 1]}
+        for first_row, rows in every:
+            room -= _last_level_buckets(rows, is_segment=first_row in segments)
+            if room < 0 and listed:
+                return _as_chunks(listed), ended
+            listed.append((run, first_row, rows, first_row in segments))
         if len(every) < CHUNKS_AT_ONCE:
             ended.add(run)
-        room -= int(buckets[-1]) if len(every) else 0
-    return _join(listed), ended
+    return _as_chunks(listed), ended
 
 
-def _as_chunks(run: int, every: Sequence[Row], segments: Sequence[Row]) -> Chunks:
-    first_row, rows = (np.array([chunk[at] for chunk in every], "i8") for at in range(2))
-    top = np.isin(first_row, np.array([first for first, _ in segments], "i8")).astype("i8")
+def _last_level_buckets(rows: int, *, is_segment: bool) -> int:
+    return FAN if is_segment else bucket_count(rows, 0)
+
+
+def _as_chunks(listed: Sequence[tuple[int, int, int, bool]]) -> Chunks:
+    run, first_row, rows, top = (np.array([one[at] for one in listed], "i8") for at in range(4))
     level = 1
-    while (longer := (top == level) & (-(-rows // (BUCKET_ROWS * FAN**level)) > FAN)).any():
+    while (longer := (top == level) & (-(-rows // bucket_rows(level)) > FAN)).any():
         top[longer] += 1
         level += 1
-    return Chunks(np.full(rows.size, run), first_row, rows, top)
-
-
-def _join(chunks: Sequence[Chunks]) -> Chunks:
-    names = ("run", "first_row", "rows", "top")
-    return Chunks(*(np.concatenate([getattr(one, name) for one in chunks]) for name in names))
+    return Chunks(run, first_row, rows, top)
 
 
 def read_buckets(view: View, chunks: Chunks, ranges: Ranges) -> tuple[Buckets, Array]:
@@ -171,11 +167,23 @@ def _parts(view: View, chunks: Chunks, ranges: Ranges) -> Iterator[Part]:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one run: their numbers, and the values of each field asked, as narrow as stored."""
+    """Rows of one run, in pieces of consecutive ones.
+
+    Attributes:
+        begins: where in ``values`` each piece begins.
+        firsts: the number of its first row.
+        values: of each field asked, as narrow as stored; a range where it is all that was stored.
+    """
 
     run: int
-    number: Array
-    values: list[Array]
+    begins: Array
+    firsts: Array
+    values: list[Array | range]
+
+    def numbers(self, at: Array) -> Array:
+        """The numbers of the rows at these places."""
+        piece = np.searchsorted(self.begins, at, side="right") - 1
+        return np.asarray(self.firsts[piece] + (at - self.begins[piece]))
 
 
 def read_rows(view: View, buckets: Buckets, chunks: Chunks) -> Iterator[Rows]:
@@ -189,13 +197,13 @@ def read_rows(view: View, buckets: Buckets, chunks: Chunks) -> Iterator[Rows]:
     for batch in _batches(buckets, ROWS_AT_ONCE // len(view.positions)):
         parts = list(_raw_parts(buckets, chunks, batch))
         layouts = _read_layouts(view, parts)
-        held: list[_Raw] = []
+        held: list[Rows] = []
         for part in _fill(view, parts, layouts):
             if held and held[0].run != part.run:
-                yield _rows_of(held)
+                yield _joined(held)
                 held = []
             held.append(part)
-        yield _rows_of(held)
+        yield _joined(held)
 
 
 Span = tuple[int, int, int]  # index of a bucket, first row, row after the last
@@ -206,6 +214,9 @@ def _batches(buckets: Buckets, at_once: int) -> Iterator[list[Span]]:
     room = at_once
     spans = zip(buckets.start.tolist(), buckets.stop.tolist(), strict=True)
     for index, (start, stop) in enumerate(spans):
+        if batch and room < stop - start <= at_once:
+            yield batch
+            batch, room = [], at_once
         while start < stop:
             end = min(stop, start + room)
             batch.append((index, start, end))
@@ -226,13 +237,6 @@ class _RawPart:
     first_row: int
     rows: int
     pieces: list[tuple[int, int]]
-
-
-@dataclass(frozen=True)
-class _Raw:
-    run: int
-    number: Array
-    values: list[Array]
 
 
 def _raw_parts(buckets: Buckets, chunks: Chunks, batch: Sequence[Span]) -> Iterator[_RawPart]:
@@ -281,7 +285,7 @@ def _read_layouts(view: View, parts: Sequence[_RawPart]) -> list[tuple[Entry, ..
     return layouts
 
 
-def _fill(view: View, parts: Sequence[_RawPart], layouts: Sequence[str]) -> Iterator[_Raw]:
+def _fill(view: View, parts: Sequence[_RawPart], layouts: Sequence[str]) -> Iterator[Rows]:
     wants, asked = [], []
     for part, layout in zip(parts, layouts, strict=True):
         every = parse_layout(layout)
@@ -296,9 +300,10 @@ def _fill(view: View, parts: Sequence[_RawPart], layouts: Sequence[str]) -> Iter
         if [(one.rows, one.layout) for one in found] != [(part.rows, layout)]:
             raise Moved
         left = iter(found[0].pieces)
-        numbers = [np.arange(*piece) + part.first_row for piece in part.pieces]
+        begin, end = np.array(part.pieces, "i8").T
+        begins = np.cumsum(end - begin) - (end - begin)
         values = [_unpack(entry, part.pieces, left) for entry in entries]
-        yield _Raw(part.run, _one_of(numbers), values)
+        yield Rows(part.run, begins, begin + part.first_row, values)
 
 
 def _slices(entries: Sequence[Entry], pieces: Sequence[tuple[int, int]]) -> Iterator[Slice]:
@@ -309,17 +314,30 @@ def _slices(entries: Sequence[Entry], pieces: Sequence[tuple[int, int]]) -> Iter
 
 def _unpack(
     entry: Entry, pieces: Sequence[tuple[int, int]], left: Iterator[bytes]
-) -> Array:
+) -> Array | range:
     if entry.coding == PLAIN:
         return _one_of([np.frombuffer(next(left), f"<{entry.dtype}") for _ in pieces])
     data_type: DataType = "float" if entry.dtype[0] == "f" else "int"
     data = next(left)
+    if entry.coding == LINEAR and len(pieces) == 1:
+        start, step = np.frombuffer(data, "<i8").tolist()
+        [(begin, end)] = pieces
+        if 0 < step and start + (end - 1) * step <= INT64_MAX:
+            return range(start + begin * step, start + end * step, step)
     return _one_of([entry.open(data_type, *piece, [data]).expanded() for piece in pieces])
 
 
-def _rows_of(held: Sequence[_Raw]) -> Rows:
-    values = [_one_of(list(same)) for same in zip(*(one.values for one in held), strict=True)]
-    return Rows(held[0].run, _one_of([one.number for one in held]), values)
+def _joined(held: Sequence[Rows]) -> Rows:
+    if len(held) == 1:
+        return held[0]
+    sizes = np.array([len(one.values[0]) for one in held])
+    offsets = np.cumsum(sizes) - sizes
+    begins = [one.begins + offset for one, offset in zip(held, offsets, strict=True)]
+    values: list[Array | range] = [
+        np.concatenate(same) for same in zip(*(one.values for one in held), strict=True)
+    ]
+    firsts = np.concatenate([one.firsts for one in held])
+    return Rows(held[0].run, np.concatenate(begins), firsts, values)
 
 
 def _one_of(arrays: Sequence[Array]) -> Array:
