@@ -14,9 +14,9 @@ from django.db import connection
 from catalog.types import DataType
 from runs.blobs import SLICED_FROM_BYTES, one_snapshot, read_slices, select_each
 from runs.layouts import Slice
+from runs.places import Place, select_places
 from runs.summaries import RECORD_BYTES, RECORDS, bucket_count, head_bytes, records_at
 
-Key = tuple[int, int, int]  # run, generation, series
 Pieces = Sequence[bytes | memoryview]
 
 
@@ -26,24 +26,24 @@ class SummaryMoved(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """Buckets ``begin … end−1`` of each of ``ranges``, of the chunk at ``first_row``."""
+    """Buckets ``begin … end−1`` of each of ``ranges``, of one chunk at one level."""
 
-    key: Key
-    level: int
-    first_row: int
-    rows: int
+    place: Place
     ranges: Sequence[tuple[int, int]]
+
+    @property
+    def buckets(self) -> int:
+        """Of the whole summary."""
+        return bucket_count(self.place.rows, self.place.level or 0)
 
     def size(self, data_types: Sequence[DataType]) -> int:
         """The length of the whole summary."""
-        buckets = bucket_count(self.rows, self.level)
         numeric = sum(data_type in RECORDS for data_type in data_types)
-        return head_bytes(data_types) + RECORD_BYTES * buckets * numeric
+        return head_bytes(data_types) + RECORD_BYTES * self.buckets * numeric
 
     def slices(self, data_types: Sequence[DataType], positions: Sequence[int]) -> list[Slice]:
         """The flags, then the ranges of each field."""
-        buckets = bucket_count(self.rows, self.level)
-        begins = [records_at(data_types, position, buckets) for position in positions]
+        begins = [records_at(data_types, position, self.buckets) for position in positions]
         return [
             (0, len(data_types)),
             *(
@@ -80,37 +80,22 @@ def read_parts(
 
 
 _WHOLE = (
-    "SELECT first_row, rows, data FROM runs_chunksummary WHERE run_id = %s AND generation = %s "
-    "AND series_id = %s AND level = %s AND first_row >= %s AND first_row <= %s"
+    "SELECT run_id, level, first_row, rows, data FROM runs_chunksummary WHERE {runs} "
+    "AND generation = %s AND series_id = %s AND level = %s AND first_row >= %s AND first_row <= %s"
 )
 
 
-def _read_whole(parts: Sequence[Part]) -> Iterator[memoryview]:
-    """Neighbours by one statement."""
-    groups: list[list[Part]] = []
-    for part in parts:
-        if groups and _follows(part, groups[-1][-1]):
-            groups[-1].append(part)
-        else:
-            groups.append([part])
-    asked = [
-        [*group[0].key, group[0].level, group[0].first_row, group[-1].first_row] for group in groups
-    ]
-    for group, rows in zip(groups, select_each(_WHOLE, asked), strict=True):
-        by_place = {(first_row, count): data for first_row, count, data in rows}
-        for part in group:
-            yield memoryview(_there(by_place.get((part.first_row, part.rows))))
-
-
-def _follows(part: Part, before: Part) -> bool:
-    alike = (part.key, part.level) == (before.key, before.level)
-    return alike and part.first_row == before.first_row + before.rows
-
-
-def _there(data: bytes | None) -> bytes:
-    if data is None:
-        raise SummaryMoved
-    return data
+def _read_whole(parts: Sequence[Part]) -> list[memoryview]:
+    rows = select_places(_WHOLE, [part.place for part in parts])
+    found = {tuple(place): data for *place, data in rows}
+    places = [part.place for part in parts]
+    try:
+        return [
+            memoryview(found[place.key[0], place.level, place.first_row, place.rows])
+            for place in places
+        ]
+    except KeyError:
+        raise SummaryMoved from None
 
 
 _THIS = (
@@ -126,7 +111,10 @@ _PIECES = (
 def _cut(parts: Sequence[Part], slices: Sequence[Sequence[Slice]]) -> list[Pieces]:
     if not parts:
         return []
-    keys = [[*part.key, part.level, part.first_row, part.rows] for part in parts]
+    keys = [
+        [*part.place.key, part.place.level, part.place.first_row, part.place.rows]
+        for part in parts
+    ]
     if connection.vendor != "postgresql":
         with connection.wrap_database_errors, one_snapshot(connection.connection) as sqlite:
             return [_in_place(sqlite, key, cut) for key, cut in zip(keys, slices, strict=True)]

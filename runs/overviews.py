@@ -6,19 +6,22 @@ in chunks may. Every call reads for many runs at once.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
 from catalog.snapshot import SeriesInfo
 from catalog.types import INT64_MAX, DataType
-from runs.blobs import Row, Want, read_chunks, select_each
-from runs.bucket_blobs import Key, Part, SummaryMoved, read_parts
+from runs.blobs import Want, read_chunks, select_each
+from runs.bucket_blobs import Part, SummaryMoved, read_parts
 from runs.buckets import Buckets, Chunks, Ranges, all_ranges, of_ranges
 from runs.columns import Head
 from runs.frames import Array
 from runs.layouts import LINEAR, PLAIN, Entry, Slice, parse_layout
+from runs.places import Key, Place, one_of, select_places
 from runs.summaries import FAN, RECORDS, bucket_count, bucket_rows
 
 CHUNKS_AT_ONCE = 4_096
@@ -96,14 +99,12 @@ _LEVEL = (
 
 def _list_chunks(view: View, runs: Sequence[int], at: Sequence[int]) -> tuple[Chunks, set[int]]:
     """The next chunks from row ``at`` of each run, about so many buckets; which runs end in them."""
-    asked = [
-        [*view.key(run), level, at[run], CHUNKS_AT_ONCE] for run in runs for level in (0, 1)
-    ]
-    found = select_each(_LEVEL, asked)
+    known = _list_short(view, runs) if not any(at) else None
+    if known is None:
+        known = _list_next(view, runs, at)
     listed: list[tuple[int, int, int, bool]] = []
     ended, room = set(), MOST_BUCKETS
-    for index, run in enumerate(runs):
-        every, segments = found[2 * index], {first_row for first_row, _ in found[2 * index + 1]}
+    for run, (every, segments) in zip(runs, known, strict=True):
         for first_row, rows in every:
             room -= _last_level_buckets(rows, is_segment=first_row in segments)
             if room < 0 and listed:
@@ -112,6 +113,46 @@ def _list_chunks(view: View, runs: Sequence[int], at: Sequence[int]) -> tuple[Ch
         if len(every) < CHUNKS_AT_ONCE:
             ended.add(run)
     return _as_chunks(listed), ended
+
+
+# First row and rows of some chunks of a run in order, and which of them are segments.
+Listed = tuple[list[tuple[int, int]], set[int]]
+_SHORT = (
+    "SELECT run_id, level, first_row, rows FROM runs_chunksummary WHERE {runs} AND generation = %s "
+    "AND series_id = %s AND level IN (0, 1) LIMIT %s"
+)
+
+
+def _list_short(view: View, runs: Sequence[int]) -> list[Listed] | None:
+    """All chunks of runs that have few; None: they have not."""
+    by_generation: dict[int, list[int]] = defaultdict(list)
+    for run in runs:
+        by_generation[view.heads[run].generation].append(view.heads[run].run_id)
+    found: dict[int, Listed] = {view.heads[run].run_id: ([], set()) for run in runs}
+    for generation, ids in by_generation.items():
+        statement = _SHORT.format(runs=one_of(len(ids)))
+        [rows] = select_each(
+            statement, [[*ids, generation, view.series.id, CHUNKS_AT_ONCE]]
+        )
+        if len(rows) == CHUNKS_AT_ONCE:
+            return None
+        for run, level, first_row, count in rows:
+            every, segments = found[run]
+            if level:
+                segments.add(first_row)
+            else:
+                every.append((first_row, count))
+    for every, _ in found.values():
+        every.sort()
+    return [found[view.heads[run].run_id] for run in runs]
+
+
+def _list_next(view: View, runs: Sequence[int], at: Sequence[int]) -> list[Listed]:
+    asked = [
+        [*view.key(run), level, at[run], CHUNKS_AT_ONCE] for run in runs for level in (0, 1)
+    ]
+    found = iter(select_each(_LEVEL, asked))
+    return [(next(found), {first_row for first_row, _ in next(found)}) for _ in runs]
 
 
 def _last_level_buckets(rows: int, *, is_segment: bool) -> int:
@@ -162,7 +203,7 @@ def _parts(view: View, chunks: Chunks, ranges: Ranges) -> Iterator[Part]:
     for head, tail, level, (run, first_row, rows) in zip(
         heads.tolist(), tails, levels, places, strict=True
     ):
-        yield Part(view.key(run), level, first_row, rows, all_of_them[head:tail])
+        yield Part(Place(view.key(run), first_row, rows, level), all_of_them[head:tail])
 
 
 @dataclass(frozen=True)
@@ -195,8 +236,8 @@ def read_rows(view: View, buckets: Buckets, chunks: Chunks) -> Iterator[Rows]:
         Moved: a chunk is not there any more.
     """
     for batch in _batches(buckets, ROWS_AT_ONCE // len(view.positions)):
-        parts = list(_raw_parts(buckets, chunks, batch))
-        layouts = _read_layouts(view, parts)
+        parts = list(_raw_parts(view, buckets, chunks, batch))
+        layouts = _read_layouts(parts)
         held: list[Rows] = []
         for part in _fill(view, parts, layouts):
             if held and held[0].run != part.run:
@@ -234,55 +275,39 @@ class _RawPart:
     """What is needed of one chunk: ``pieces`` are rows ``begin … stop−1``, from the chunk's first."""
 
     run: int
-    first_row: int
-    rows: int
+    place: Place
     pieces: list[tuple[int, int]]
 
 
-def _raw_parts(buckets: Buckets, chunks: Chunks, batch: Sequence[Span]) -> Iterator[_RawPart]:
-    last = -1
-    part: _RawPart | None = None
-    for index, start, stop in batch:
-        chunk = int(buckets.chunk[index])
-        if chunk != last:
-            if part is not None:
-                yield part
-            first_row, rows = int(chunks.first_row[chunk]), int(chunks.rows[chunk])
-            part, last = _RawPart(int(chunks.run[chunk]), first_row, rows, []), chunk
-        assert part is not None  # noqa: S101 - set by the first of the batch
-        begin, end = start - part.first_row, stop - part.first_row
-        if part.pieces and part.pieces[-1][1] == begin:
-            begin, _ = part.pieces.pop()
-        part.pieces.append((begin, end))
-    if part is not None:
-        yield part
+def _raw_parts(
+    view: View, buckets: Buckets, chunks: Chunks, batch: Sequence[Span]
+) -> Iterator[_RawPart]:
+    for chunk, spans in groupby(batch, lambda span: int(buckets.chunk[span[0]])):
+        run, first_row = int(chunks.run[chunk]), int(chunks.first_row[chunk])
+        pieces: list[tuple[int, int]] = []
+        for _, start, stop in spans:
+            begin, end = start - first_row, stop - first_row
+            if pieces and pieces[-1][1] == begin:
+                begin, _ = pieces.pop()
+            pieces.append((begin, end))
+        yield _RawPart(run, Place(view.key(run), first_row, int(chunks.rows[chunk])), pieces)
 
 
 _LAYOUTS = (
-    "SELECT first_row, rows, layout FROM runs_chunk WHERE run_id = %s AND generation = %s "
+    "SELECT run_id, first_row, rows, layout FROM runs_chunk WHERE {runs} AND generation = %s "
     "AND series_id = %s AND first_row >= %s AND first_row <= %s"
 )
 
 
-def _read_layouts(view: View, parts: Sequence[_RawPart]) -> list[tuple[Entry, ...]]:
-    """Of each part, the entries of the asked fields; neighbours by one statement."""
-    groups: list[list[_RawPart]] = []
-    for part in parts:
-        before = groups[-1][-1] if groups else None
-        if before and part.run == before.run and part.first_row == before.first_row + before.rows:
-            groups[-1].append(part)
-        else:
-            groups.append([part])
-    asked = [[*view.key(one[0].run), one[0].first_row, one[-1].first_row] for one in groups]
-    layouts = []
-    for group, found in zip(groups, select_each(_LAYOUTS, asked), strict=True):
-        by_place = {(first_row, rows): layout for first_row, rows, layout in found}
-        for part in group:
-            layout = by_place.get((part.first_row, part.rows))
-            if layout is None:
-                raise Moved
-            layouts.append(layout)
-    return layouts
+def _read_layouts(parts: Sequence[_RawPart]) -> list[str]:
+    rows = select_places(_LAYOUTS, [part.place for part in parts])
+    layouts = {(run, first_row, count): layout for run, first_row, count, layout in rows}
+    try:
+        return [
+            layouts[part.place.key[0], part.place.first_row, part.place.rows] for part in parts
+        ]
+    except KeyError:
+        raise Moved from None
 
 
 def _fill(view: View, parts: Sequence[_RawPart], layouts: Sequence[str]) -> Iterator[Rows]:
@@ -292,18 +317,19 @@ def _fill(view: View, parts: Sequence[_RawPart], layouts: Sequence[str]) -> Iter
         entries = [every[position] for position in view.positions]
         asked.append(entries)
         slices = tuple(_slices(entries, part.pieces))
-        wants.append(Want(view.key(part.run), part.first_row, part.first_row + 1, slices))
+        place = part.place
+        wants.append(Want(place.key, place.first_row, place.first_row + 1, slices))
     for part, layout, entries, found in zip(
         parts, layouts, asked, read_chunks(wants), strict=True
     ):
         # Rows of a generation never change: chunks of equal rows and layout hold the same.
-        if [(one.rows, one.layout) for one in found] != [(part.rows, layout)]:
+        if [(one.rows, one.layout) for one in found] != [(part.place.rows, layout)]:
             raise Moved
         left = iter(found[0].pieces)
         begin, end = np.array(part.pieces, "i8").T
         begins = np.cumsum(end - begin) - (end - begin)
         values = [_unpack(entry, part.pieces, left) for entry in entries]
-        yield Rows(part.run, begins, begin + part.first_row, values)
+        yield Rows(part.run, begins, begin + part.place.first_row, values)
 
 
 def _slices(entries: Sequence[Entry], pieces: Sequence[tuple[int, int]]) -> Iterator[Slice]:
