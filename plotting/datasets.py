@@ -16,13 +16,15 @@ from catalog.snapshot import FieldInfo, SeriesInfo, load_series
 from catalog.types import check_text
 from plotting import windowed
 from plotting.series_fields import find_position
+from plotting.wholes import rows_reader
 from plotting.windows import Window
-from runs.columns import Head, Page, Span, read_heads, read_spans
+from runs.columns import Head, Page, Span, read_heads
 from runs.filters import MAX_HANDLES, RunFilter, parse_filter
 from runs.models import Run, RunHead
 from runs.queries import describe_basics
+from runs.row_filters import RowFilter, parse_row_filter
 
-KEYS = ("filter", "series", "fields", "attributes", "cursor", "max_rows", "window")
+KEYS = ("filter", "series", "fields", "attributes", "cursor", "rows", "max_rows", "window")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class DataQuery:
     positions: the asked fields, by their place in the series.
     cursor: what the caller holds: handle -> (generation, rows).
     window: means over windows are asked for, instead of rows.
+    row_filter: which rows are asked for; None: all.
     """
 
     run_filter: RunFilter
@@ -40,6 +43,7 @@ class DataQuery:
     cursor: Mapping[str, tuple[int, int]]
     max_rows: int | None
     window: Window | None = None
+    row_filter: RowFilter | None = None
 
     @property
     def fields(self) -> list[FieldInfo]:
@@ -79,10 +83,11 @@ class Dataset:
     def batches(self) -> Iterator[list[tuple[Piece, Page | None]]]:
         """The rows (or windows) of all pieces; None: the run was replaced or purged meanwhile."""
         query, spans = self.query, [piece.span for piece in self.pieces]
+        read = rows_reader(query.series, query.row_filter)
         batches = (
-            read_spans(spans, query.series, query.positions)
+            read(spans, query.positions)
             if query.window is None
-            else windowed.read_results(query.window, spans, query.series, query.positions)
+            else windowed.read_results(query.window, spans, query.series, query.positions, read)
         )
         for batch in batches:
             yield [(self.pieces[index], page) for index, page in batch]
@@ -110,6 +115,7 @@ def parse_query(body: Mapping[str, Any], *, user_name: str) -> DataQuery:
         _parse_cursor(body.get("cursor")),
         _parse_max_rows(body.get("max_rows")),
         _parse_window(body, series),
+        parse_row_filter(body.get("rows"), series),
     )
 
 

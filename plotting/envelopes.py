@@ -84,9 +84,7 @@ def _draw(
             continue
     if len(subjects) == 1:
         return [RunEnvelope(subjects[0], 0, None)]
-    return [
-        drawn for one in subjects for drawn in _draw([one], series, positions, grid, exact)
-    ]
+    return [drawn for one in subjects for drawn in _draw([one], series, positions, grid, exact)]
 
 
 @dataclass
@@ -116,7 +114,9 @@ class _Batch:
             rows, _ = self.end.get(run, (0, 0))
             whole: Envelope | None = envelope
             if run in self.falling:
-                whole = self._from_all_rows(Head(subject.head.run_id, subject.head.generation, rows))
+                whole = self._from_all_rows(
+                    Head(subject.head.run_id, subject.head.generation, rows)
+                )
             drawn.append(RunEnvelope(subject, rows if whole else 0, whole))
         return drawn
 

@@ -7,6 +7,7 @@ rows are the same thing here. The arrays hold many lines, one after the other.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -204,8 +205,10 @@ class Drawing:
         links = [self._linked(pieces, each) for each in range(len(self.y_types))]
         cuts = np.searchsorted(pieces.line, np.arange(lines + 1)).tolist()
         return [
-            self._envelope(line, pieces.take(slice(*cut)), tuple(each[slice(*cut)] for each in links))
-            for line, cut in enumerate(zip(cuts[:-1], cuts[1:], strict=True))
+            self._envelope(
+                line, pieces.take(slice(*cut)), tuple(each[slice(*cut)] for each in links)
+            )
+            for line, cut in enumerate(itertools.pairwise(cuts))
         ]
 
     def _linked(self, pieces: Pieces, each: int) -> Array:
@@ -254,7 +257,9 @@ def _number(value: np.generic | int) -> int | float:
 
 
 def _array(values: Array | range) -> Array:
-    return np.arange(values.start, values.stop, values.step) if isinstance(values, range) else values
+    return (
+        np.arange(values.start, values.stop, values.step) if isinstance(values, range) else values
+    )
 
 
 def _counts(pieces: Pieces, unplaced: int) -> tuple[int, int, tuple[int, ...]]:

@@ -14,9 +14,9 @@ from catalog.snapshot import FieldInfo, SeriesInfo
 from catalog.types import DataType, dump_value
 from plotting.answers import MAX_JSON_VALUES, describe_field, dump_column
 from plotting.density import Picture
+from plotting.envelopes import RunEnvelope, Subject
 from plotting.overview import Envelope, Neighbour
 from plotting.picture_requests import Range
-from plotting.envelopes import RunEnvelope, Subject
 from plotting.pictures import DensityMap, Overview, RunPicture
 from runs.frames import MAX_ROWS, Array, Column, lay_out, write_frame
 

@@ -5,7 +5,7 @@ Of a big summary only the asked bytes leave the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,8 +112,7 @@ def _cut(parts: Sequence[Part], slices: Sequence[Sequence[Slice]]) -> list[Piece
     if not parts:
         return []
     keys = [
-        [*part.place.key, part.place.level, part.place.first_row, part.place.rows]
-        for part in parts
+        [*part.place.key, part.place.level, part.place.first_row, part.place.rows] for part in parts
     ]
     if connection.vendor != "postgresql":
         with connection.wrap_database_errors, one_snapshot(connection.connection) as sqlite:

@@ -98,7 +98,7 @@ _LEVEL = (
 
 
 def _list_chunks(view: View, runs: Sequence[int], at: Sequence[int]) -> tuple[Chunks, set[int]]:
-    """The next chunks from row ``at`` of each run, about so many buckets; which runs end in them."""
+    """The next chunks from row ``at`` of each run, not too many; which runs end in them."""
     known = _list_short(view, runs) if not any(at) else None
     if known is None:
         known = _list_next(view, runs, at)
@@ -131,9 +131,7 @@ def _list_short(view: View, runs: Sequence[int]) -> list[Listed] | None:
     found: dict[int, Listed] = {view.heads[run].run_id: ([], set()) for run in runs}
     for generation, ids in by_generation.items():
         statement = _SHORT.format(runs=one_of(len(ids)))
-        [rows] = select_each(
-            statement, [[*ids, generation, view.series.id, CHUNKS_AT_ONCE]]
-        )
+        [rows] = select_each(statement, [[*ids, generation, view.series.id, CHUNKS_AT_ONCE]])
         if len(rows) == CHUNKS_AT_ONCE:
             return None
         for run, level, first_row, count in rows:
@@ -148,9 +146,7 @@ def _list_short(view: View, runs: Sequence[int]) -> list[Listed] | None:
 
 
 def _list_next(view: View, runs: Sequence[int], at: Sequence[int]) -> list[Listed]:
-    asked = [
-        [*view.key(run), level, at[run], CHUNKS_AT_ONCE] for run in runs for level in (0, 1)
-    ]
+    asked = [[*view.key(run), level, at[run], CHUNKS_AT_ONCE] for run in runs for level in (0, 1)]
     found = iter(select_each(_LEVEL, asked))
     return [(next(found), {first_row for first_row, _ in next(found)}) for _ in runs]
 
@@ -272,7 +268,7 @@ def _batches(buckets: Buckets, at_once: int) -> Iterator[list[Span]]:
 
 @dataclass(frozen=True)
 class _RawPart:
-    """What is needed of one chunk: ``pieces`` are rows ``begin … stop−1``, from the chunk's first."""
+    """What is needed of one chunk: rows ``begin … stop−1`` from its first, for each piece."""
 
     run: int
     place: Place
@@ -303,9 +299,7 @@ def _read_layouts(parts: Sequence[_RawPart]) -> list[str]:
     rows = select_places(_LAYOUTS, [part.place for part in parts])
     layouts = {(run, first_row, count): layout for run, first_row, count, layout in rows}
     try:
-        return [
-            layouts[part.place.key[0], part.place.first_row, part.place.rows] for part in parts
-        ]
+        return [layouts[part.place.key[0], part.place.first_row, part.place.rows] for part in parts]
     except KeyError:
         raise Moved from None
 
@@ -319,9 +313,7 @@ def _fill(view: View, parts: Sequence[_RawPart], layouts: Sequence[str]) -> Iter
         slices = tuple(_slices(entries, part.pieces))
         place = part.place
         wants.append(Want(place.key, place.first_row, place.first_row + 1, slices))
-    for part, layout, entries, found in zip(
-        parts, layouts, asked, read_chunks(wants), strict=True
-    ):
+    for part, layout, entries, found in zip(parts, layouts, asked, read_chunks(wants), strict=True):
         # Rows of a generation never change: chunks of equal rows and layout hold the same.
         if [(one.rows, one.layout) for one in found] != [(part.place.rows, layout)]:
             raise Moved
@@ -348,7 +340,7 @@ def _unpack(
     if entry.coding == LINEAR and len(pieces) == 1:
         start, step = np.frombuffer(data, "<i8").tolist()
         [(begin, end)] = pieces
-        if 0 < step and start + (end - 1) * step <= INT64_MAX:
+        if step > 0 and start + (end - 1) * step <= INT64_MAX:
             return range(start + begin * step, start + end * step, step)
     return _one_of([entry.open(data_type, *piece, [data]).expanded() for piece in pieces])
 

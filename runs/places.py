@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
 from runs.blobs import Row, select_each
 
 RUNS_AT_ONCE = 256
