@@ -145,7 +145,7 @@ def _kind(values: Array) -> Array:
 
 
 def _sums(values: Array, starts: Array) -> Array:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float64: infinite, or NaN
         return np.asarray(np.add.reduceat(values.astype("<f8", copy=False), starts))
 
 

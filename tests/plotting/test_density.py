@@ -12,9 +12,10 @@ import pytest
 
 from accounts.models import User
 from catalog.types import dump_value
-from plotting import picture_answers, pictures
+from plotting import picture_answers
 from plotting.picture_requests import parse_density
 from plotting.pictures import plan_density
+from runs import columns
 from tests.factories import Script, make_series
 from tests.plotting import brute
 
@@ -79,7 +80,7 @@ def test_a_density_is_what_brute_force_finds(
     alice: User, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(seed)
-    monkeypatch.setattr(pictures, "PAGE_ROWS", rng.choice([1, 7, 65_536]))
+    monkeypatch.setattr(columns, "PAGE_ROWS", rng.choice([1, 7, 65_536]))
     types = {name: rng.choice(["int", "float"]) for name in "xyc"}
     make_series("points", **types)
     worlds = {}
