@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from itertools import chain
 from typing import Any
 
 import numpy as np
-from asgiref.sync import sync_to_async
 
 from catalog.errors import TooLarge
 from catalog.models import Field
@@ -15,6 +15,7 @@ from catalog.serializers import FieldSerializer
 from catalog.snapshot import FieldInfo
 from catalog.types import SAFE_INTEGER, dump_value
 from plotting.datasets import Dataset, Piece
+from plotting.streaming import in_sends, one_ahead
 from runs.columns import Page
 from runs.frames import Array, Column, lay_out, write_frame
 from runs.passing import PassedPage
@@ -24,13 +25,18 @@ ROW_NUMBERS = "row"  # stands where a field's handle does
 
 
 async def stream_frames(dataset: Dataset) -> AsyncGenerator[bytes]:
-    """The message of docs/formats/columns.md, page by page; a slow reader holds no transaction."""
+    """The message of docs/formats/columns.md, batch by batch; a slow reader holds no transaction.
+
+    One batch is being sent and the next one is there, or being read: no more is in memory.
+    """
     yield _frame({"kind": "data", **_head(dataset)})
     cursor = dict(dataset.cursor)
     batches = dataset.batches()
-    while (data := await sync_to_async(_next_frames)(dataset, batches, cursor)) is not None:
-        yield data
-    yield _frame({"kind": "end", "cursor": cursor, "more": dataset.more})
+    async with aclosing(one_ahead(lambda: _next_frames(dataset, batches, cursor))) as read:
+        async for frames in read:
+            for data in in_sends(frames):
+                yield data
+    yield _frame({"kind": "end", **_end(dataset, cursor)})
 
 
 def as_json(dataset: Dataset) -> dict[str, Any]:
@@ -54,7 +60,7 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
             rows += page.rows
             _check_size(dataset, rows)
             data.append(_page_as_json(dataset, piece, page))
-    return {**_head(dataset), "data": data, "cursor": cursor, "more": dataset.more}
+    return {**_head(dataset), "data": data, **_end(dataset, cursor)}
 
 
 def _check_size(dataset: Dataset, rows: int) -> None:
@@ -76,7 +82,14 @@ def _head(dataset: Dataset) -> dict[str, Any]:
         "attributes": [_describe_attribute(field) for field in query.attributes],
         "runs": dataset.runs,
         "gone": dataset.gone,
+        **({"unchanged": True} if dataset.unchanged else {}),
     }
+
+
+def _end(dataset: Dataset, cursor: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    """The mark is for who has got everything."""
+    whole = not dataset.more and len(cursor) == len(dataset.cursor)
+    return {"cursor": cursor, "more": dataset.more, **({"mark": dataset.mark} if whole else {})}
 
 
 def describe_field(field: FieldInfo) -> dict[str, Any]:
@@ -99,8 +112,11 @@ def _next_frames(
     dataset: Dataset,
     batches: Iterator[list[tuple[Piece, Page | None]]],
     cursor: dict[str, tuple[int, int]],
-) -> bytes | None:
-    """The next batch as frames; a run that went away ends with a reset and leaves the cursor."""
+) -> list[bytes | memoryview] | None:
+    """The next batch as parts of frames.
+
+    A run that went away ends with a reset and leaves the cursor.
+    """
     batch = next(batches, None)
     if batch is None:
         return None
@@ -111,7 +127,7 @@ def _next_frames(
             frames += write_frame({"kind": "reset", "run": piece.run})
         else:
             frames += _rows_frame(dataset, piece, page)
-    return b"".join(frames)
+    return frames
 
 
 def _rows_frame(dataset: Dataset, piece: Piece, page: Page) -> Iterator[bytes]:

@@ -32,6 +32,7 @@ QUERY = inline_serializer(
         "series": serializers.CharField(),
         "filter": serializers.DictField(required=False, allow_null=True),
         "cursor": serializers.DictField(required=False, allow_null=True),
+        "mark": serializers.CharField(required=False, allow_null=True),
         "attributes": serializers.ListField(child=serializers.CharField(), required=False),
         "rows": serializers.ListField(
             child=serializers.DictField(), required=False, allow_null=True
