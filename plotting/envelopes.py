@@ -6,7 +6,7 @@ by level what a column's border cuts, and in the end rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +27,10 @@ COLUMNS_AT_ONCE = 2**16
 EXACT_ROWS = 2**22
 # Of a bucket with fewer rows in a column, rows are read, and not the level below.
 LEAST_ROWS_PER_COLUMN = 1_024
+_EXTENTS_AT_ONCE = 256
 _ATTEMPTS = 5
+
+Number = int | float
 
 
 @dataclass(frozen=True)
@@ -54,18 +57,21 @@ def draw(
     grid: PixelColumns,
     *,
     exact: bool,
+    seen: Sequence[Portion] = (),
 ) -> Iterator[list[RunEnvelope]]:
     """Envelopes in order; the first run alone, so that a picture begins soon.
 
     Args:
         positions: x, then the fields of y.
         exact: to the row, whatever it costs.
+        seen: the last levels of the first run, if they were just read.
     """
     exact = exact or sum(subject.head.rows for subject in subjects) <= EXACT_ROWS
     most = max(1, min(RUNS_AT_ONCE, COLUMNS_AT_ONCE // grid.columns))
     begin, number = 0, 1
     while begin < len(subjects):
-        yield _draw(subjects[begin : begin + number], series, positions, grid, exact)
+        some = subjects[begin : begin + number]
+        yield _draw(some, series, positions, grid, exact, () if begin else seen)
         begin, number = begin + number, min(most, 2 * number)
 
 
@@ -75,13 +81,14 @@ def _draw(
     positions: Sequence[int],
     grid: PixelColumns,
     exact: bool,
+    seen: Sequence[Portion] = (),
 ) -> list[RunEnvelope]:
     view = View([subject.head for subject in subjects], series, positions)
     for _ in range(_ATTEMPTS):
         try:
-            return _Batch(view, grid, exact).envelopes(subjects)
+            return _Batch(view, grid, exact).envelopes(subjects, seen or read_last_levels(view))
         except Moved:
-            continue
+            seen = ()
     if len(subjects) == 1:
         return [RunEnvelope(subjects[0], 0, None)]
     return [drawn for one in subjects for drawn in _draw([one], series, positions, grid, exact)]
@@ -100,10 +107,12 @@ class _Batch:
     end: dict[int, tuple[int, int | float]] = field(default_factory=dict)
     falling: set[int] = field(default_factory=set)
 
-    def envelopes(self, subjects: Sequence[Subject]) -> list[RunEnvelope]:
+    def envelopes(
+        self, subjects: Sequence[Subject], portions: Iterable[Portion]
+    ) -> list[RunEnvelope]:
         types = [self.view.data_types[position] for position in self.view.positions[1:]]
         drawing = Drawing(self.grid, types, self.exact)
-        for portion in read_last_levels(self.view):
+        for portion in portions:
             self._look_whether_sorted(portion)
             rising = ~np.isin(portion.buckets.run, list(self.falling))
             self._descend(drawing, portion.chunks, portion.buckets.take(rising))
@@ -166,29 +175,51 @@ class _Batch:
         return scatter.finish()
 
 
-def find_extent(heads: Sequence[Head], series: SeriesInfo, position: int) -> Range | None:
-    """The least and greatest finite value of a field in all runs; None: there is none.
+@dataclass(frozen=True)
+class Extent:
+    """The least and greatest finite value of a field in some runs; None: there is none.
 
-    Runs that were replaced or purged meanwhile count for nothing.
+    ``seen``: what was read of it, where it is one run and was held at once.
     """
-    found: list[int | float] = []
-    for begin in range(0, len(heads), 10 * RUNS_AT_ONCE):
-        found += _extremes(heads[begin : begin + 10 * RUNS_AT_ONCE], series, position)
-    return (min(found), max(found)) if found else None
+
+    range: Range | None
+    seen: Sequence[Portion] = ()
 
 
-def _extremes(heads: Sequence[Head], series: SeriesInfo, position: int) -> list[int | float]:
+def find_extent(heads: Sequence[Head], series: SeriesInfo, positions: Sequence[int]) -> Extent:
+    """That of the first of these fields. Runs that were replaced or purged count for nothing.
+
+    Of a single run, the others are read with it.
+    """
+    found: list[Number] = []
+    seen: list[Portion] = []
+    asked = positions if len(heads) == 1 else positions[:1]
+    for begin in range(0, len(heads), _EXTENTS_AT_ONCE):
+        extremes, seen = _extremes(heads[begin : begin + _EXTENTS_AT_ONCE], series, asked)
+        found += extremes
+    if not found:
+        return Extent(None)
+    return Extent((min(found), max(found)), seen if len(heads) == 1 else ())
+
+
+def _extremes(
+    heads: Sequence[Head], series: SeriesInfo, positions: Sequence[int]
+) -> tuple[list[Number], list[Portion]]:
+    """And what was read, if it is one portion."""
     for _ in range(_ATTEMPTS):
         try:
-            found = []
-            for portion in read_last_levels(View(heads, series, [position])):
-                [records] = portion.buckets.fields
+            found: list[Number] = []
+            seen: list[Portion] = []
+            for portion in read_last_levels(View(heads, series, positions)):
+                records = portion.buckets.fields[0]
                 some = records[records["count"] > 0]
                 if some.size:
                     found += [some["least"].min().item(), some["greatest"].max().item()]
-            return found
+                seen = [] if seen else [portion]
+            return found, seen
         except Moved:
             continue
     if len(heads) == 1:
-        return []
-    return [extreme for head in heads for extreme in _extremes([head], series, position)]
+        return [], []
+    each = (_extremes([head], series, positions)[0] for head in heads)
+    return [extreme for extremes in each for extreme in extremes], []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from plotting.envelopes import RunEnvelope, Subject
 from plotting.overview import Envelope, Neighbour
 from plotting.picture_requests import Range
 from plotting.pictures import DensityMap, Overview, RunPicture
+from plotting.streaming import in_sends, one_ahead
 from runs.frames import MAX_ROWS, Array, Column, lay_out, write_frame
 
 Labelled = list[tuple[dict[str, str], Column]]
@@ -30,11 +32,13 @@ _SOME = 16  # values by which most floats show that 32 bits are too few
 
 
 async def stream_overview(overview: Overview) -> AsyncGenerator[bytes]:
-    """The message, one run after the other."""
+    """The message, some runs after the others: while they are sent, the next are drawn."""
     yield _frame({"kind": "overview", **_overview_head(overview)})
-    frames = (_envelope_frames(overview, batch) for batch in overview.envelopes())
-    while (data := await sync_to_async(_next)(frames)) is not None:
-        yield data
+    batches = overview.envelopes()
+    async with aclosing(one_ahead(lambda: _next_envelopes(overview, batches))) as drawn:
+        async for frames in drawn:
+            for data in in_sends(frames):
+                yield data
     yield _frame({"kind": "end"})
 
 
@@ -132,8 +136,9 @@ def _dump_range(given: Range | None) -> list[Any] | None:
     return None if given is None else [dump_value(bound) for bound in given]
 
 
-def _envelope_frames(overview: Overview, batch: Sequence[RunEnvelope]) -> bytes:
-    return b"".join([_envelope_frame(overview, drawn) for drawn in batch])
+def _next_envelopes(overview: Overview, batches: Iterator[list[RunEnvelope]]) -> list[bytes] | None:
+    batch = next(batches, None)
+    return None if batch is None else [_envelope_frame(overview, drawn) for drawn in batch]
 
 
 def _envelope_frame(overview: Overview, drawn: RunEnvelope) -> bytes:

@@ -15,6 +15,7 @@ from plotting.picture_requests import DensityQuery, OverviewQuery, Range
 from plotting.pixels import pixel_columns
 from runs.columns import RowsGone, read_heads, read_pages
 from runs.filters import RunFilter
+from runs.overviews import Portion
 
 NOWHERE: Range = (0, 0)
 
@@ -31,18 +32,29 @@ class RunPicture:
 
 @dataclass(frozen=True)
 class Overview:
-    """An overview whose range is known and whose envelopes are still to be made."""
+    """An overview whose range is known and whose envelopes are still to be made.
+
+    ``seen``: what was read of its only run.
+    """
 
     query: OverviewQuery
     subjects: list[Subject]
     range: Range | None
+    seen: Sequence[Portion] = ()
 
     def envelopes(self) -> Iterator[list[RunEnvelope]]:
         """One per run, some runs at a time."""
         low, high = self.range or NOWHERE
         query = self.query
         grid = pixel_columns(query.fields[0].data_type, low, high, query.columns)
-        return draw(self.subjects, query.series, query.positions, grid, exact=query.exact)
+        return draw(
+            self.subjects,
+            query.series,
+            query.positions,
+            grid,
+            exact=query.exact,
+            seen=self.seen,
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,11 @@ class _Gone(Exception):
 def plan_overview(query: OverviewQuery) -> Overview:
     """Read the heads, and the range where none was given."""
     subjects = _subjects(query.run_filter, query.series)
-    return Overview(query, subjects, query.range or _extent(subjects, query, query.positions[0]))
+    if query.range is not None:
+        return Overview(query, subjects, query.range)
+    heads = [subject.head for subject in subjects]
+    extent = find_extent(heads, query.series, query.positions)
+    return Overview(query, subjects, extent.range, extent.seen)
 
 
 def plan_density(query: DensityQuery) -> DensityMap:
@@ -128,9 +144,6 @@ def _subjects(run_filter: RunFilter, series: SeriesInfo) -> list[Subject]:
     return [Subject(str(handle), heads[pk]) for pk, handle in ordered if pk in heads]
 
 
-def _extent(
-    subjects: Sequence[Subject], query: OverviewQuery | DensityQuery, position: int
-) -> Range | None:
-    """The least and greatest finite value of all runs; None: there is none."""
+def _extent(subjects: Sequence[Subject], query: DensityQuery, position: int) -> Range | None:
     heads = [subject.head for subject in subjects]
-    return find_extent(heads, query.series, position)
+    return find_extent(heads, query.series, [position]).range

@@ -12,7 +12,7 @@ from catalog.types import INT64_MAX, INT64_MIN, DataType
 from runs.frames import Array
 
 Bound = int | float
-NEARLY = 8
+NEARLY = 4
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PixelColumns:
     Attributes:
         borders: the least value of column 1, 2, …, as far as a field's value can reach it.
         least, greatest: of the values in range; None: every value is above, or below it.
-        nearly: an eighth of a column's width, rounded down to a value's type.
+        nearly: a quarter of a column's width, rounded down to a value's type.
     """
 
     columns: int
@@ -79,7 +79,7 @@ class PixelColumns:
         return _some(np.concatenate([[first], np.clip(inner, first, max(first, end)), [end]]))
 
     def narrow(self, first: Array, last: Array) -> Array:
-        """Whether values from ``first`` to ``last`` lie within an eighth of a column."""
+        """Whether values from ``first`` to ``last`` lie within a quarter of a column."""
         if first.dtype.kind == "i":
             return np.asarray(last.view("u8") - first.view("u8") <= np.uint64(self.nearly))
         with np.errstate(over="ignore", invalid="ignore"):

@@ -15,7 +15,7 @@ from catalog.types import DataType
 from runs.blobs import SLICED_FROM_BYTES, one_snapshot, read_slices, select_each
 from runs.layouts import Slice
 from runs.places import Place, select_places
-from runs.summaries import RECORD_BYTES, RECORDS, bucket_count, head_bytes, records_at
+from runs.summaries import RECORD_BYTES, RECORDS, head_bytes, numeric_before
 
 Pieces = Sequence[bytes | memoryview]
 
@@ -24,59 +24,61 @@ class SummaryMoved(Exception):
     """A chunk is no longer where it was: it was merged with others, or its run was replaced."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
-    """Buckets ``begin … end−1`` of each of ``ranges``, of one chunk at one level."""
+    """Buckets ``begin … end−1`` of each of ``ranges``, of a summary of so many ``buckets``."""
 
     place: Place
+    buckets: int
     ranges: Sequence[tuple[int, int]]
 
-    @property
-    def buckets(self) -> int:
-        """Of the whole summary."""
-        return bucket_count(self.place.rows, self.place.level or 0)
 
-    def size(self, data_types: Sequence[DataType]) -> int:
+class _Fields:
+    """Where the records of some fields lie in a summary."""
+
+    def __init__(self, data_types: Sequence[DataType], positions: Sequence[int]) -> None:
+        self._flags = len(data_types)
+        self._head = head_bytes(data_types)
+        self._numeric = sum(data_type in RECORDS for data_type in data_types)
+        self._before = [numeric_before(data_types, position) for position in positions]
+
+    def size(self, part: Part) -> int:
         """The length of the whole summary."""
-        numeric = sum(data_type in RECORDS for data_type in data_types)
-        return head_bytes(data_types) + RECORD_BYTES * self.buckets * numeric
+        return self._head + RECORD_BYTES * part.buckets * self._numeric
 
-    def slices(self, data_types: Sequence[DataType], positions: Sequence[int]) -> list[Slice]:
+    def slices(self, part: Part) -> list[Slice]:
         """The flags, then the ranges of each field."""
-        begins = [records_at(data_types, position, self.buckets) for position in positions]
-        return [
-            (0, len(data_types)),
-            *(
-                (at + RECORD_BYTES * begin, RECORD_BYTES * (end - begin))
-                for at in begins
-                for begin, end in self.ranges
-            ),
-        ]
+        found = [(0, self._flags)]
+        for before in self._before:
+            at = self._head + RECORD_BYTES * part.buckets * before
+            for begin, end in part.ranges:
+                found.append((at + RECORD_BYTES * begin, RECORD_BYTES * (end - begin)))
+        return found
 
 
 def read_parts(
     parts: Sequence[Part], data_types: Sequence[DataType], positions: Sequence[int]
 ) -> list[Pieces]:
-    """The bytes that :meth:`Part.slices` names, part by part.
+    """For each part the flags of all fields, then the bytes of each range, field after field.
 
     Raises:
         SummaryMoved: one is not there.
     """
-    slices = [part.slices(data_types, positions) for part in parts]
-    found: list[Pieces | None] = [None] * len(parts)
-    sliced = []
-    for index, (part, wanted) in enumerate(zip(parts, slices, strict=True)):
-        size = part.size(data_types)
-        if size > SLICED_FROM_BYTES and 2 * sum(length for _, length in wanted) < size:
-            sliced.append(index)
-    apart = set(sliced)
-    whole = [index for index in range(len(parts)) if index not in apart]
+    fields = _Fields(data_types, positions)
+    slices = [fields.slices(part) for part in parts]
+    sliced = [_is_sliced(fields.size(part), cut) for part, cut in zip(parts, slices, strict=True)]
+    apart = [index for index, is_sliced in enumerate(sliced) if is_sliced]
+    whole = [index for index, is_sliced in enumerate(sliced) if not is_sliced]
+    found: dict[int, Pieces] = {}
     for index, data in zip(whole, _read_whole([parts[index] for index in whole]), strict=True):
         found[index] = [data[at : at + length] for at, length in slices[index]]
-    cut = _cut([parts[index] for index in sliced], [slices[index] for index in sliced])
-    for index, pieces in zip(sliced, cut, strict=True):
-        found[index] = pieces
-    return [pieces for pieces in found if pieces is not None]
+    cut = _cut([parts[index] for index in apart], [slices[index] for index in apart])
+    found.update(zip(apart, cut, strict=True))
+    return [found[index] for index in range(len(parts))]
+
+
+def _is_sliced(size: int, slices: Sequence[Slice]) -> bool:
+    return size > SLICED_FROM_BYTES and 2 * sum(length for _, length in slices) < size
 
 
 _WHOLE = (
@@ -87,8 +89,8 @@ _WHOLE = (
 
 def _read_whole(parts: Sequence[Part]) -> list[memoryview]:
     rows = select_places(_WHOLE, [part.place for part in parts])
-    found = {tuple(place): data for *place, data in rows}
-    places = [part.place for part in parts]
+    found = {(run, level, first, count): data for run, level, first, count, data in rows}
+    places = (part.place for part in parts)
     try:
         return [
             memoryview(found[place.key[0], place.level, place.first_row, place.rows])

@@ -22,7 +22,7 @@ from runs.columns import Head
 from runs.frames import Array
 from runs.layouts import LINEAR, PLAIN, Entry, Slice, parse_layout
 from runs.places import Key, Place, one_of, select_places
-from runs.summaries import FAN, RECORDS, bucket_count, bucket_rows
+from runs.summaries import BUCKET_ROWS, FAN, RECORDS, bucket_count, bucket_rows
 
 CHUNKS_AT_ONCE = 4_096
 MOST_BUCKETS = 65_536  # of last levels, held at a time
@@ -192,14 +192,16 @@ def _parts(view: View, chunks: Chunks, ranges: Ranges) -> Iterator[Part]:
     apart = (ranges.chunk[1:] != ranges.chunk[:-1]) | (ranges.level[1:] != ranges.level[:-1])
     heads = np.concatenate([[0], np.flatnonzero(apart) + 1])
     tails = np.append(heads[1:], ranges.chunk.size).tolist()
-    all_of_them = list(zip(ranges.begin.tolist(), ranges.end.tolist(), strict=True))
-    levels = ranges.level[heads].tolist()
+    each = list(zip(ranges.begin.tolist(), ranges.end.tolist(), strict=True))
+    levels = ranges.level[heads]
     of = chunks.take(ranges.chunk[heads])
-    places = zip(of.run.tolist(), of.first_row.tolist(), of.rows.tolist(), strict=True)
-    for head, tail, level, (run, first_row, rows) in zip(
-        heads.tolist(), tails, levels, places, strict=True
+    buckets = -(-of.rows // (BUCKET_ROWS * FAN**levels))
+    listed = (of.run, of.first_row, of.rows, levels, buckets)
+    keys = [view.key(run) for run in range(len(view.heads))]
+    for head, tail, run, first_row, rows, level, count in zip(
+        heads.tolist(), tails, *(array.tolist() for array in listed), strict=True
     ):
-        yield Part(Place(view.key(run), first_row, rows, level), all_of_them[head:tail])
+        yield Part(Place(keys[run], first_row, rows, level), count, each[head:tail])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ RUNS_AT_ONCE = 256
 Key = tuple[int, int, int]  # run, generation, series
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """A chunk of a run, or (with a level) its summary."""
 

@@ -64,10 +64,9 @@ def head_bytes(data_types: Sequence[DataType]) -> int:
     return len(data_types) + -len(data_types) % 8
 
 
-def records_at(data_types: Sequence[DataType], position: int, buckets: int) -> int:
-    """Where the records of an int or float field begin in a summary of so many buckets."""
-    before = sum(data_type in RECORDS for data_type in data_types[:position])
-    return head_bytes(data_types) + RECORD_BYTES * buckets * before
+def numeric_before(data_types: Sequence[DataType], position: int) -> int:
+    """How many fields before this one have records in a summary."""
+    return sum(data_type in RECORDS for data_type in data_types[:position])
 
 
 def summarise(columns: Sequence[Column]) -> bytes:
@@ -223,7 +222,8 @@ def decode(
     found: list[FieldSummary | None] = []
     for position, data_type in enumerate(data_types):
         if data_type in RECORDS:
-            offset = records_at(data_types, position, buckets)
+            before = numeric_before(data_types, position)
+            offset = head_bytes(data_types) + RECORD_BYTES * buckets * before
             records = np.frombuffer(data, RECORDS[data_type], buckets, offset)
             found.append(FieldSummary(records, data[position] != 0))
         else:

@@ -336,7 +336,7 @@ def test_portions_do_not_show(alice: User, seed: int, monkeypatch: pytest.Monkey
 def test_a_row_is_shown_at_most_one_column_early(
     alice: User, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is not exact says so, loses no extreme, and is off by an eighth of a column at most."""
+    """What is not exact says so, loses no extreme, and is off by a quarter of a column at most."""
     rng = random.Random(seed)
     monkeypatch.setattr(envelopes, "EXACT_ROWS", 0)
     monkeypatch.setattr(compaction, "LEAST_ROWS", 2_000)
@@ -429,9 +429,9 @@ def test_more_runs_do_not_mean_more_statements(
     for module in (overviews, bucket_blobs, places):
         monkeypatch.setattr(module, "select_each", count_statements(asked))
     ask(alice, columns=50)
-    batches = 1 if runs == 1 else 6  # of 1, 2, 4, … runs
-    # The range: where chunks lie, and their summaries. Each batch: the same, and where rows lie.
-    assert len(asked) == 2 + 3 * batches
+    # The range: where chunks lie, and their summaries. Each batch (of 1, 2, 4, … runs): the same,
+    # but for a single run, and where rows lie.
+    assert len(asked) == (3 if runs == 1 else 2 + 3 * 6)
 
 
 def count_statements(asked: list[str]) -> Any:

@@ -39,7 +39,7 @@ class Envelope:
     `column`: indexes of the columns that have rows, rising; `rows`: how many rows each has.
     `y`: field name -> `Strip`. `before`, `after`: the row beside the range, as the server says it
     (row, x, y, linked), or None. `exact`: every row is in its own column; else some may be in the
-    one before, by less than an eighth of a column. `not_drawn`: by field, rows in the range whose
+    one before, by less than a quarter of a column. `not_drawn`: by field, rows in the range whose
     value is NaN or infinite.
     """
 
