@@ -27,6 +27,7 @@ FIELDS = {"float64": "loss", "float32": "loss", "int8": "level"}
 TYPES = {"step": "int", "loss": "float", "level": "int"}
 SPIKE = 99
 SEGMENT_ROWS = 2**20
+SUMMARY_HEAD_BYTES = 8  # of a series of two fields
 _SEGMENTS_AT_ONCE = 16
 
 
@@ -62,7 +63,7 @@ def _segment(rows: int, kind: str, seed: int) -> Segment:
 def _from_row(segment: Segment, first_row: int, spike: int | None) -> Segment:
     """The same segment further on in its run, with or without the spike."""
     from runs.layouts import parse_layout
-    from runs.summaries import bucket_rows, head_bytes
+    from runs.summaries import bucket_rows
 
     steps, noise = parse_layout(segment.layout)
     data = bytearray(segment.data)
@@ -74,7 +75,7 @@ def _from_row(segment: Segment, first_row: int, spike: int | None) -> Segment:
     levels = []
     for level, summary in enumerate(segment.levels):
         changed = bytearray(summary)
-        words = np.frombuffer(changed, "<i8", offset=head_bytes(["int", noise_type(noise.dtype)]))
+        words = np.frombuffer(changed, "<i8", offset=SUMMARY_HEAD_BYTES)
         records = words.reshape(2, -1, 6)
         records[0, :, :4] += first_row
         if spike is not None:
@@ -82,10 +83,6 @@ def _from_row(segment: Segment, first_row: int, spike: int | None) -> Segment:
             greatest.view("<f8" if noise.dtype[0] == "f" else "<i8")[:] = SPIKE
         levels.append(bytes(changed))
     return replace(segment, data=bytes(data), levels=tuple(levels))
-
-
-def noise_type(dtype: str) -> str:
-    return "float" if dtype[0] == "f" else "int"
 
 
 def _segments(rows: int, kind: str, seed: int) -> Iterator[tuple[int, int, Segment]]:

@@ -218,7 +218,7 @@ class Drawing:
         for begin in np.flatnonzero(np.diff(pieces.line, prepend=-1)).tolist():
             before = self._before.get(int(pieces.line[begin]))
             entered[begin] = before is not None and before.drawn[each]
-        return opens(records) & entered
+        return np.asarray(opens(records) & entered)
 
     def _envelope(self, line: int, pieces: Pieces, linked: tuple[Array, ...]) -> Envelope:
         before, after = self._before.get(line), self._after.get(line)

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from catalog.snapshot import SeriesInfo
-from plotting.density import Density, Picture
+from plotting.density import Density, Picture, visible
 from plotting.envelopes import RunEnvelope, Subject, draw, find_extent
 from plotting.picture_requests import DensityQuery, OverviewQuery, Range
 from plotting.pixels import pixel_columns
-from runs.columns import RowsGone, read_heads, read_pages
+from runs.columns import Head, Page, RowsGone, read_heads, read_pages
 from runs.filters import RunFilter
 from runs.overviews import Portion
+from runs.passing import read_likely
 
 NOWHERE: Range = (0, 0)
 
@@ -100,13 +101,26 @@ class DensityMap:
             color[0].data_type if color else None,
         )
         for subject in subjects:
+            read = 0
             try:
-                for page in read_pages(subject.head, query.series, query.positions, 0):
+                for page in self._pages(subject.head, density):
                     values = [column.widened() for column in page.columns]
                     density.add(values[0], values[1], values[2] if color else None)
+                    read += page.rows
             except RowsGone:
                 raise _Gone(subject.run) from None
+            density.outside += subject.head.rows - read
         return density
+
+    def _pages(self, head: Head, density: Density) -> Iterator[Page]:
+        """All rows, or (of a part of the plane) those that may be in view, or cannot be drawn."""
+        query = self.query
+        if query.x_range is None and query.y_range is None:
+            return read_pages(head, query.series, query.positions, 0)
+        x, y = query.positions[:2]
+        types = [field.data_type for field in query.series.fields]
+        sieve = visible(x, density.across, y, density.up, types)
+        return read_likely(head, query.series, query.positions, sieve)
 
 
 class _Gone(Exception):

@@ -51,8 +51,8 @@ class PixelColumns:
         The last beginning is where the range ends, and has no column.
         """
         if self.least is None or self.greatest is None:
-            end = 0 if self.greatest is None else len(rising)
-            return np.array([end]), np.empty(0, "i8")
+            nothing = 0 if self.greatest is None else len(rising)
+            return np.array([nothing]), np.empty(0, "i8")
         if isinstance(rising, range):
             return self._cut_steps(rising, self.least, self.greatest)
         if rising.size <= self.columns:

@@ -129,7 +129,7 @@ def _cut(parts: Sequence[Part], slices: Sequence[Sequence[Slice]]) -> list[Piece
     return [[data for _, data in sorted(rows)] for rows in answers]
 
 
-def _in_place(sqlite: Any, key: Sequence[int], slices: Sequence[Slice]) -> Pieces:
+def _in_place(sqlite: Any, key: Sequence[int | None], slices: Sequence[Slice]) -> Pieces:
     statement = f"SELECT rowid FROM {_THIS}"  # noqa: S608
     found = sqlite.execute(statement.replace("%s", "?"), key).fetchone()
     if found is None:

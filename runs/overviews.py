@@ -103,7 +103,8 @@ def _list_chunks(view: View, runs: Sequence[int], at: Sequence[int]) -> tuple[Ch
     if known is None:
         known = _list_next(view, runs, at)
     listed: list[tuple[int, int, int, bool]] = []
-    ended, room = set(), MOST_BUCKETS
+    ended: set[int] = set()
+    room = MOST_BUCKETS
     for run, (every, segments) in zip(runs, known, strict=True):
         for first_row, rows in every:
             room -= _last_level_buckets(rows, is_segment=first_row in segments)

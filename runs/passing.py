@@ -1,18 +1,19 @@
-"""Reading the rows that pass a row filter; what summaries rule out is not read.
+"""Reading the rows that somebody wants; what summaries rule out is not read.
 
 Like `runs.columns`: no transaction stays open, and memory is bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from catalog.snapshot import SeriesInfo
 from runs.buckets import Buckets, Chunks, level_for, ranges_below
-from runs.columns import Head, Page, Span, read_spans
+from runs.columns import Head, Page, RowsGone, Span, read_spans
 from runs.frames import Array, Column
 from runs.overviews import Moved, View, read_buckets, read_last_levels
 from runs.row_filters import RowFilter
@@ -24,6 +25,22 @@ SPANS_AT_ONCE = 256
 # Rows between two spans that are read rather than passed over.
 CLOSE_ROWS = 16_384
 BUCKETS_AT_ONCE = 256  # of the last level; below each may be 256 of the lowest
+
+
+class Sieve(Protocol):
+    """What summaries tell of the wanted rows; asked with records by position.
+
+    ``positions``: the int or float fields whose records it wants; none: it knows nothing.
+    """
+
+    @property
+    def positions(self) -> Sequence[int]: ...
+
+    def may_pass(self, records: Mapping[int, Array], rows: Array) -> Array:
+        """Which buckets, of so many rows, may have a wanted one."""
+
+    def must_pass(self, records: Mapping[int, Array], rows: Array) -> Array:
+        """Of which buckets every row is wanted."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ def read_passing(
     """Like :func:`runs.columns.read_spans`; pages of which no row passed do not come."""
     every = list(dict.fromkeys([*positions, *row_filter.positions]))
     gone: set[int] = set()  # what is left of these is not looked at
-    for some in _narrowed(spans, series, row_filter):
+    for some in _narrowed(spans, series, row_filter.numeric()):
         for batch in read_spans([span for _, span in some], series, every):
             passed: list[tuple[int, PassedPage | None]] = []
             for at, page in batch:
@@ -54,6 +71,22 @@ def read_passing(
                     passed.append((index, kept))
             if passed:
                 yield passed
+
+
+def read_likely(
+    head: Head, series: SeriesInfo, positions: Sequence[int], sieve: Sieve
+) -> Iterator[Page]:
+    """The rows of a run, in order, without some that are not wanted.
+
+    Raises:
+        RowsGone: rows that the head promises are missing.
+    """
+    for some in _narrowed([Span(head, 0)], series, sieve):
+        for batch in read_spans([span for _, span in some], series, positions):
+            for _, page in batch:
+                if page is None:
+                    raise RowsGone
+                yield page
 
 
 def _pick(
@@ -77,14 +110,11 @@ def _take(column: Column, numbers: Array) -> Column:
 Indexed = list[tuple[int, Span]]
 
 
-def _narrowed(
-    spans: Sequence[Span], series: SeriesInfo, row_filter: RowFilter
-) -> Iterator[Indexed]:
-    """The parts of spans that may have a row that passes, each with its span's index; in order."""
-    known = row_filter.numeric()
+def _narrowed(spans: Sequence[Span], series: SeriesInfo, sieve: Sieve) -> Iterator[Indexed]:
+    """The parts of spans that may have a wanted row, each with its span's index; in order."""
     held: Indexed = []
-    for batch in _batches(list(enumerate(spans)), worth_it=bool(known.conditions)):
-        for some in _parts(batch, series, known):
+    for batch in _batches(list(enumerate(spans)), worth_it=bool(sieve.positions)):
+        for some in _parts(batch, series, sieve):
             held.append(some)
             if len(held) == SPANS_AT_ONCE:
                 yield held
@@ -109,16 +139,16 @@ def _batches(spans: Indexed, *, worth_it: bool) -> Iterator[tuple[Indexed, bool]
 
 
 def _parts(
-    batch: tuple[Indexed, bool], series: SeriesInfo, known: RowFilter
+    batch: tuple[Indexed, bool], series: SeriesInfo, sieve: Sieve
 ) -> Iterator[tuple[int, Span]]:
     spans, large = batch
     if not large:
         yield from spans
         return
-    view = View([span.head for _, span in spans], series, known.positions)
+    view = View([span.head for _, span in spans], series, sieve.positions)
     left = dict(enumerate(spans))
     try:
-        for run, start, stop in _candidates(view, known):
+        for run, start, stop in _candidates(view, sieve):
             index, span = left[run]
             first, end = max(start, span.first), min(stop, span.head.rows)
             if first < end:
@@ -128,17 +158,17 @@ def _parts(
         yield from (one for one in left.values() if one[1].first < one[1].head.rows)
 
 
-def _candidates(view: View, known: RowFilter) -> Iterator[tuple[int, int, int]]:
+def _candidates(view: View, sieve: Sieve) -> Iterator[tuple[int, int, int]]:
     """Run, first row and row after the last of where rows may pass, run after run, in order."""
     for portion in read_last_levels(view):
         for at in range(0, portion.buckets.size, BUCKETS_AT_ONCE):
             some = np.arange(at, min(portion.buckets.size, at + BUCKETS_AT_ONCE))
-            found = _sift(view, portion.chunks, portion.buckets.take(some), known)
+            found = _sift(view, portion.chunks, portion.buckets.take(some), sieve)
             yield from _spans(found)
 
 
 def _sift(
-    view: View, chunks: Chunks, buckets: Buckets, known: RowFilter
+    view: View, chunks: Chunks, buckets: Buckets, sieve: Sieve
 ) -> list[tuple[Array, Array, Array]]:
     """Run, start and stop of the buckets in which rows may pass, each at its lowest level."""
     found = []
@@ -146,8 +176,8 @@ def _sift(
         records = dict(zip(view.positions, buckets.fields, strict=True))
         rows = buckets.stop - buckets.start
         level = level_for(rows, rows)
-        may = known.may_pass(records, rows)
-        done = may & ((level < 0) | known.must_pass(records, rows))
+        may = sieve.may_pass(records, rows)
+        done = may & ((level < 0) | sieve.must_pass(records, rows))
         found.append((buckets.run[done], buckets.start[done], buckets.stop[done]))
         opened = may & ~done
         if not opened.any():

@@ -43,7 +43,7 @@ class FieldSummary:
 
 
 def bucket_rows(level: int) -> int:
-    return BUCKET_ROWS * FAN**level
+    return int(BUCKET_ROWS * FAN**level)
 
 
 def bucket_count(rows: int, level: int) -> int:
@@ -140,7 +140,8 @@ def _outermost(finite: Array, starts: Array, stops: Array) -> tuple[Array, Array
 
 def _kind(values: Array) -> Array:
     kinds = (values == -np.inf) * MINUS_INFINITE + (values == np.inf) * PLUS_INFINITE
-    return (kinds + np.isnan(values) * NOT_A_NUMBER).astype("<u4")
+    kinds = kinds + np.isnan(values) * NOT_A_NUMBER
+    return np.asarray(kinds, "<u4")
 
 
 def _sums(values: Array, starts: Array) -> Array:

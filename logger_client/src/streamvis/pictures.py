@@ -174,7 +174,7 @@ def read_densities(frames: Iterable[Frame]) -> list[Density]:
 
 def _blank(head: dict[str, Any], header: dict[str, Any]) -> Density:
     shape = (int(head["height"]), int(head["width"]))
-    colors: dict[str, Array] = {}
+    colors: dict[str, Any] = {}
     if head["color"] is not None:
         colors = {name: np.full(shape, np.nan) for name in ("mean", "least", "greatest")}
         colors["colored"] = np.zeros(shape, np.int64)

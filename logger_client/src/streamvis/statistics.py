@@ -42,7 +42,13 @@ def question(
     quantiles: Iterable[float],
     per_run: bool,
 ) -> dict[str, Any]:
-    asked = {"filter": filter, "series": series, "x": x, "y": y, "group": list(group)}
+    asked: dict[str, Any] = {
+        "filter": filter,
+        "series": series,
+        "x": x,
+        "y": y,
+        "group": list(group),
+    }
     asked |= {"quantiles": [float(each) for each in quantiles], "per_run": per_run}
     return asked if align is None else {**asked, "align": as_object(align)}
 
