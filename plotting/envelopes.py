@@ -18,7 +18,8 @@ from plotting.pixels import PixelColumns
 from runs.buckets import Buckets, Chunks, level_for, ranges_below
 from runs.columns import Head, RowsGone, read_pages
 from runs.frames import Array
-from runs.overviews import Moved, Portion, View, read_buckets, read_last_levels, read_rows
+from runs.overviews import Moved, Portion, View, read_buckets, read_last_levels
+from runs.single_rows import read_rows
 from runs.summaries import first_values, last_values
 
 RUNS_AT_ONCE = 32

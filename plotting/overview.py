@@ -17,7 +17,7 @@ from catalog.types import DataType
 from plotting.pixels import PixelColumns
 from runs.buckets import Buckets
 from runs.frames import Array
-from runs.overviews import Rows
+from runs.single_rows import Rows
 from runs.summaries import RECORDS, aggregate, closes, first_values, last_values, merge, opens
 
 

@@ -17,7 +17,7 @@ from catalog.types import dump_value
 from plotting import envelopes, picture_answers
 from plotting.picture_requests import parse_overview
 from plotting.pictures import plan_overview
-from runs import blobs, bucket_blobs, columns, compaction, overviews, places
+from runs import blobs, bucket_blobs, columns, compaction, overviews, places, single_rows
 from runs.blobs import Found
 from runs.overviews import Portion
 from tests.factories import Script, make_series
@@ -246,14 +246,14 @@ def test_big_runs_are_read_by_their_summaries(alice: User, monkeypatch: pytest.M
     y = np.random.default_rng(1).normal(size=rows)
     write(script, range(rows), y.tolist(), [0, 20_000, 20_100, rows])
     read: list[int] = []
-    real = overviews.read_chunks
+    real = single_rows.read_chunks
 
     def spy(wants: Any) -> list[list[Found]]:
         found = real(wants)
         read.extend(len(one) for chunks in found for chunk in chunks for one in chunk.pieces)
         return found
 
-    monkeypatch.setattr(overviews, "read_chunks", spy)
+    monkeypatch.setattr(single_rows, "read_chunks", spy)
     [run] = ask(alice, columns=5)["runs"]
     assert sum(read) <= 4 * 256 * 16  # one bucket for each inner border
     expected = brute.envelope(range(rows), y.tolist(), (0, rows - 1), 5, exact=True)
@@ -325,8 +325,9 @@ def test_portions_do_not_show(alice: User, seed: int, monkeypatch: pytest.Monkey
         )
     compaction.compact(cold_after=timedelta(0))
     whole = [ask(alice, columns=columns) for columns in (9, 300)]
-    for name, value in (("CHUNKS_AT_ONCE", 3), ("MOST_BUCKETS", 20), ("ROWS_AT_ONCE", 1_000)):
+    for name, value in (("CHUNKS_AT_ONCE", 3), ("MOST_BUCKETS", 20)):
         monkeypatch.setattr(overviews, name, value)
+    monkeypatch.setattr(single_rows, "ROWS_AT_ONCE", 1_000)
     monkeypatch.setattr(columns, "PAGE_ROWS", 700)
     monkeypatch.setattr(envelopes, "RUNS_AT_ONCE", 2)
     assert [ask(alice, columns=columns) for columns in (9, 300)] == whole
@@ -403,14 +404,14 @@ def test_a_long_run_is_drawn_from_few_bytes(alice: User, monkeypatch: pytest.Mon
         script.write(step=list(range(start, start + 60_000)), loss=noise[start:][:60_000].tolist())
     compaction.compact(cold_after=timedelta(0))
     read: list[int] = []
-    real = overviews.read_chunks
+    real = single_rows.read_chunks
 
     def spy(wants: Any) -> list[list[Found]]:
         found = real(wants)
         read.extend(len(one) for chunks in found for chunk in chunks for one in chunk.pieces)
         return found
 
-    monkeypatch.setattr(overviews, "read_chunks", spy)
+    monkeypatch.setattr(single_rows, "read_chunks", spy)
     [run] = ask(alice, columns=100, range=[100, rows - 100])["runs"]
     assert sum(read) <= 2 * 256 * 16
     assert (run["in_range"], run["exact"]) == (rows - 199, False)
