@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,17 @@ READABLE_TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Place:
-    """Where a benchmark logs to; `pids`: of the server, and of its database if that is another."""
+    """Where a benchmark logs to.
+
+    Attributes:
+        environment: what another process needs for its database.
+        pids: of the server, and of its database if that is another.
+    """
 
     database: str
     url: str
     token: str
+    environment: Mapping[str, str] = field(default_factory=dict)
     pids: tuple[int, ...] = ()
 
     def client(self) -> Client:

@@ -1,6 +1,6 @@
 """Our figures beside the limits of the machine.
 
-`python -m benchmarks.run [--json] [--only NAME] [--memory-secs 600]`
+`python -m benchmarks.run [--json] [--only NAME] [--scale S] [--memory-secs 600]`
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from benchmarks.following import measure_following
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.logging_rows import Place, measure_logging
 from benchmarks.memory import measure_memory
+from benchmarks.notebook import measure_notebook
 from benchmarks.overview import measure_overview
 from benchmarks.page import measure_page
 from benchmarks.processes import postmaster_of
@@ -35,6 +36,7 @@ PARTS = (
     "following",
     "compaction",
     "overview",
+    "notebook",
     "memory",
     "page",
 )
@@ -45,12 +47,14 @@ MEMORY_SECS = 60.0
 def place(database: str, database_url: str | None) -> Iterator[Place]:
     with run_server(database_url=database_url) as server:
         pids = (server.process.pid,) if server.process else ()
+        environment = {"STREAMVIS_DATA": str(server.data)}
         if database_url:
             pids = (*pids, postmaster_of(database_url))
-        yield Place(database, server.url, server.token, pids)
+            environment["STREAMVIS_DATABASE_URL"] = database_url
+        yield Place(database, server.url, server.token, environment, pids)
 
 
-def measure(parts: list[str], memory_secs: float) -> Iterator[Figure]:
+def measure(parts: list[str], *, scale: float, memory_secs: float) -> Iterator[Figure]:
     with ExitStack() as stack:
         postgres = stack.enter_context(run_postgres(durable=True)) if find_postgres() else None
         limits = measure_limits(postgres_url=postgres.url() if postgres else None)
@@ -60,7 +64,7 @@ def measure(parts: list[str], memory_secs: float) -> Iterator[Figure]:
             databases["PostgreSQL"] = postgres.new_database()
         for name, url in databases.items():
             with place(name, url) as there:
-                yield from _measure_at(there, limits, parts)
+                yield from _measure_at(there, limits, parts, scale)
             if "memory" in parts:
                 with place(name, url) as there:  # a server that has done nothing else
                     yield from measure_memory(there, memory_secs)
@@ -77,7 +81,7 @@ def _page(limits: Limits) -> Iterator[Figure]:
         yield from measure_page(there, server.login_url, limits)
 
 
-def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figure]:
+def _measure_at(there: Place, limits: Limits, parts: list[str], scale: float) -> Iterator[Figure]:
     if "logging" in parts:
         yield from measure_logging(there, limits)
     if "appends" in parts:
@@ -87,7 +91,9 @@ def _measure_at(there: Place, limits: Limits, parts: list[str]) -> Iterator[Figu
     if "following" in parts:
         yield from measure_following(there, limits)
     if "overview" in parts:
-        yield from measure_overview(there, limits)
+        yield from measure_overview(there, limits, scale)
+    if "notebook" in parts:
+        yield from measure_notebook(there, limits, scale)
 
 
 def _own_spool(folder: str) -> None:
@@ -104,12 +110,20 @@ def main() -> int:
     parser.add_argument(
         "--memory-secs", type=float, default=MEMORY_SECS, help="how long its memory is watched"
     )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="of the synthetic rows and lines that overview and notebook draw; 1 takes 5 GB",
+    )
     arguments = parser.parse_args()
     figures: list[Figure] = []
     try:
         with tempfile.TemporaryDirectory(prefix="streamvis-bench-") as folder:
             _own_spool(folder)
-            for figure in measure(arguments.only or list(PARTS), arguments.memory_secs):
+            parts = arguments.only or list(PARTS)
+            measured = measure(parts, scale=arguments.scale, memory_secs=arguments.memory_secs)
+            for figure in measured:
                 figures.append(figure)
                 print(f"{figure.name}: {figure.median:,.4g} {figure.unit}", file=sys.stderr)
     finally:  # what was measured before a failure is still worth reading

@@ -18,8 +18,10 @@ from plotting.ahead import in_sends, one_ahead
 from plotting.datasets import Dataset, Piece
 from runs.columns import Page
 from runs.frames import Array, Column, lay_out, write_frame
+from runs.passing import PassedPage
 
 MAX_JSON_VALUES = 1_000_000
+ROW_NUMBERS = "row"  # stands where a field's handle does
 
 
 async def stream_frames(dataset: Dataset) -> AsyncGenerator[bytes]:
@@ -41,9 +43,10 @@ def as_json(dataset: Dataset) -> dict[str, Any]:
     """The same as one JSON object.
 
     Raises:
-        TooLarge: more than a million values; nothing was read, or not all windows.
+        TooLarge: more than a million values; nothing was read, or not all results of windows or
+            of a row filter.
     """
-    if dataset.query.window is None:
+    if dataset.query.window is None and dataset.query.row_filter is None:
         rows = sum(piece.span.head.rows - piece.span.first for piece in dataset.pieces)
         _check_size(dataset, rows)
     rows = 0
@@ -128,14 +131,22 @@ def _next_frames(
 
 
 def _rows_frame(dataset: Dataset, piece: Piece, page: Page) -> Iterator[bytes]:
-    entries, parts = lay_out(page.columns)
-    for entry, field in zip(entries, dataset.query.fields, strict=True):
-        entry["field"] = field.handle
+    handles = [field.handle for field in dataset.query.fields]
+    columns = list(page.columns)
+    of = {}
+    if isinstance(page, PassedPage):
+        handles.insert(0, ROW_NUMBERS)
+        columns.insert(0, Column("int", page.rows, page.numbers.astype("<u4")))
+        of = {"of": page.of}
+    entries, parts = lay_out(columns)
+    for entry, handle in zip(entries, handles, strict=True):
+        entry["field"] = handle
     header = {
         "kind": "rows",
         "run": piece.run,
         "generation": piece.span.head.generation,
         "first": page.first,
+        **of,
         "rows": page.rows,
         "columns": entries,
     }
@@ -155,8 +166,16 @@ def _page_as_json(dataset: Dataset, piece: Piece, page: Page) -> dict[str, Any]:
         "run": piece.run,
         "generation": piece.span.head.generation,
         "first": page.first,
+        **_passed(page),
         "columns": columns,
     }
+
+
+def _passed(page: Page) -> dict[str, Any]:
+    """Which rows passed a row filter, if there was one."""
+    if not isinstance(page, PassedPage):
+        return {}
+    return {"of": page.of, "rows": page.numbers.tolist()}
 
 
 def dump_column(column: Column) -> list[Any]:

@@ -18,14 +18,16 @@ from catalog.snapshot import FieldInfo, SeriesInfo, load_series
 from catalog.types import check_text
 from plotting import windowed
 from plotting.series_fields import find_position
+from plotting.wholes import rows_reader
 from plotting.windows import Window
-from runs.columns import Head, Page, Span, read_spans
+from runs.columns import Head, Page, Span
 from runs.filters import MAX_HANDLES, RunFilter, parse_filter
 from runs.models import Run, RunHead
 from runs.queries import describe_basics
+from runs.row_filters import RowFilter, parse_row_filter
 from runs.snapshots import Listed, Snapshot, take_heads
 
-KEYS = ("filter", "series", "fields", "attributes", "cursor", "mark", "max_rows", "window")
+KEYS = ("filter", "series", "fields", "attributes", "cursor", "mark", "rows", "max_rows", "window")
 MOST_MARK_CHARS = 100
 Held = tuple[int, int, int | None]  # generation, rows, version of the description
 
@@ -37,6 +39,7 @@ class DataQuery:
     given_cursor: what the caller says it holds, not yet checked.
     mark: what a whole answer to this question ended with; None: none was had.
     window: means over windows are asked for, instead of rows.
+    row_filter: which rows are asked for; None: all.
     """
 
     run_filter: RunFilter
@@ -47,6 +50,7 @@ class DataQuery:
     max_rows: int | None
     window: Window | None = None
     mark: str | None = None
+    row_filter: RowFilter | None = None
 
     @cached_property
     def cursor(self) -> Mapping[str, Held]:
@@ -99,10 +103,11 @@ class Dataset:
     def batches(self) -> Iterator[list[tuple[Piece, Page | None]]]:
         """The rows (or windows) of all pieces; None: the run was replaced or purged meanwhile."""
         query, spans = self.query, [piece.span for piece in self.pieces]
+        read = rows_reader(query.series, query.row_filter)
         batches = (
-            read_spans(spans, query.series, query.positions)
+            read(spans, query.positions)
             if query.window is None
-            else windowed.read_results(query.window, spans, query.series, query.positions)
+            else windowed.read_results(query.window, spans, query.series, query.positions, read)
         )
         for batch in batches:
             yield [(self.pieces[index], page) for index, page in batch]
@@ -131,6 +136,7 @@ def parse_query(body: Mapping[str, Any], *, user_name: str) -> DataQuery:
         _parse_max_rows(body.get("max_rows")),
         _parse_window(body, series),
         _parse_mark(body.get("mark")),
+        parse_row_filter(body.get("rows"), series),
     )
 
 
@@ -220,7 +226,7 @@ def take_snapshot(query: DataQuery) -> Dataset:
 def _mark(query: DataQuery, snapshot: Snapshot) -> str:
     """Equal marks: the same question, and not one row or description that is another."""
     attributes = [field.pk for field in query.attributes]
-    asked = (query.series.id, query.positions, attributes, query.window)
+    asked = (query.series.id, query.positions, attributes, query.window, query.row_filter)
     return blake2b(f"{asked} {snapshot.key}".encode(), digest_size=16).hexdigest()
 
 

@@ -87,7 +87,7 @@ def read_chunks(wants: Sequence[Want]) -> list[list[Found]]:
     connection.ensure_connection()
     if connection.vendor == "postgresql":
         return _cut_out(wants)
-    with connection.wrap_database_errors, _one_snapshot(connection.connection) as sqlite:
+    with connection.wrap_database_errors, one_snapshot(connection.connection) as sqlite:
         return [_read_in_place(sqlite, want) for want in wants]
 
 
@@ -154,7 +154,7 @@ def _join(pieces: list[bytes]) -> bytes:
 
 
 @contextmanager
-def _one_snapshot(sqlite: Any) -> Iterator[Any]:
+def one_snapshot(sqlite: Any) -> Iterator[Any]:
     """All reads see one state. A plain BEGIN takes no lock that a writer would wait for."""
     if sqlite.in_transaction:
         yield sqlite
@@ -173,13 +173,14 @@ def _read_in_place(sqlite: Any, want: Want) -> list[Found]:
     if want.slices is None:
         return [Found(first, rows, layout, [data]) for first, rows, layout, data in found]
     return [
-        Found(first, rows, layout, _read_slices(sqlite, rowid, want.slices))
+        Found(first, rows, layout, read_slices(sqlite, "runs_chunk", rowid, want.slices))
         for first, rows, layout, rowid in found.fetchall()
     ]
 
 
-def _read_slices(sqlite: Any, rowid: int, slices: Sequence[Slice]) -> list[bytes]:
-    with sqlite.blobopen("runs_chunk", "data", rowid, readonly=True) as blob:
+def read_slices(sqlite: Any, table: str, rowid: int, slices: Sequence[Slice]) -> list[bytes]:
+    """Parts of one row's ``data``, within the snapshot that gave the row."""
+    with sqlite.blobopen(table, "data", rowid, readonly=True) as blob:
         pieces = []
         for offset, length in slices:
             blob.seek(min(offset, len(blob)))

@@ -26,6 +26,8 @@ from .errors import (
     WrongFields,
 )
 from .logger import DataLogger
+from .pictures import Density, Envelope, Overview, Strip
+from .statistics import Group
 from .status import Status
 
 __all__ = [
@@ -33,19 +35,24 @@ __all__ = [
     "Columns",
     "Conflict",
     "DataLogger",
+    "Density",
+    "Envelope",
     "Follower",
     "FrameError",
+    "Group",
     "Illegal",
     "IllegalValue",
     "LoggerStateError",
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "Overview",
     "Run",
     "ServerRefused",
     "ShapeMismatch",
     "Status",
     "StreamvisError",
+    "Strip",
     "TruncatedAnswer",
     "UnknownSeries",
     "Unreachable",

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import requests
 from urllib3.exceptions import HTTPError
 
+from . import statistics
 from .attributes import attribute_values, checked_tags, from_json
 from .catalogue import Catalogue, data_type_of
 from .columns import Columns, Run
@@ -18,6 +19,9 @@ from .config import find_server
 from .errors import FrameError
 from .frames import WIDE, Frame, read_frames
 from .gather import Gatherer
+from .pictures import Density, Overview, read_densities, read_overview
+from .questions import as_conditions, as_range
+from .statistics import Group
 from .transport import Transport, results
 
 READ_BYTES = 2**18
@@ -108,18 +112,23 @@ class Client:
         fields: Iterable[str] | None = None,
         attributes: Iterable[str] = (),
         window: Mapping[str, Any] | None = None,
+        rows: Iterable[Mapping[str, Any]] | None = None,
     ) -> Columns:
         """The rows of one series of all runs that pass.
 
         `series`, `fields`, `attributes`: names or handles; without `fields` all of the series.
         `window={"size": n, "stride": m, "order": field, "group": [fields]}` asks for means over
         windows instead of rows (docs/formats/columns.md, "Windows"); numbers are then float64.
+        `rows=[{"field": "step", "min": 0, "max_open": 100}, {"field": "phase", "values": ["a"]}]`
+        asks for just the rows that meet all conditions ("Row filter"); `Columns.row` numbers them.
         One snapshot: each run's rows as of the beginning of the call. Raises TruncatedAnswer when
         the server's answers keep ending early.
         """
         question = _question(filter, series, fields, attributes)
         if window is not None:
             question["window"] = dict(window)
+        if rows is not None:
+            question["rows"] = as_conditions(rows)
         gatherer = Gatherer(self._frames, question)
         gatherer.gather()
         return _columns(gatherer)
@@ -137,8 +146,99 @@ class Client:
         """
         return Follower(Gatherer(self._frames, _question(filter, series, fields, attributes)))
 
-    def _frames(self, question: dict[str, Any]) -> Iterator[Frame]:
-        with self._transport.stream("data/", question) as response:
+    def overview(
+        self,
+        filter: Filter,
+        series: str,
+        x: str,
+        y: str | Iterable[str],
+        x_range: Iterable[Any] | None = None,
+        columns: int = 2000,
+        *,
+        exact: bool = False,
+    ) -> Overview:
+        """Each run's line as its envelope at so many pixel columns, computed by the server.
+
+        `x`, `y`: int or float fields of the series; `x_range`: (low, high), both included, None for
+        everything. No row's extreme is lost; `exact=True`: each row is in its own column, whatever
+        that costs (see `Envelope.exact`).
+        """
+        question = {
+            "filter": as_filter(filter),
+            "series": series,
+            "x": x,
+            "y": y if isinstance(y, str) else list(y),
+            "range": as_range(x_range),
+            "columns": columns,
+            "exact": exact,
+        }
+        return read_overview(self._frames(question, "overview/"))
+
+    def density(
+        self,
+        filter: Filter,
+        series: str,
+        x: str,
+        y: str,
+        color: str | None = None,
+        x_range: Iterable[Any] | None = None,
+        y_range: Iterable[Any] | None = None,
+        width: int = 800,
+        height: int = 600,
+        *,
+        per_run: bool = False,
+    ) -> list[Density]:
+        """How many rows lie in each pixel, computed by the server from all rows.
+
+        One picture of all runs, or one of each. `color`: a field whose mean and extremes are told
+        for each pixel.
+        """
+        question = {
+            "filter": as_filter(filter),
+            "series": series,
+            "x": x,
+            "y": y,
+            "color": color,
+            "x_range": as_range(x_range),
+            "y_range": as_range(y_range),
+            "width": width,
+            "height": height,
+            "per_run": per_run,
+        }
+        return read_densities(self._frames(question, "density/"))
+
+    def statistics(
+        self,
+        filter: Filter,
+        series: str,
+        x: str,
+        y: str,
+        group: Iterable[str] = (),
+        align: Mapping[str, Any] | None = None,
+        quantiles: Iterable[float] = (),
+        *,
+        per_run: bool = False,
+    ) -> list[Group]:
+        """Mean, median, spread of y over runs at each aligned x, for each group of runs.
+
+        `group`: fields whose attributes make the groups. `align`: how x of different rows become
+        one, `{"kind": "bins", "count": 100}` for instance; None: equal x (docs/formats/
+        statistics.md).
+        """
+        asked = statistics.question(
+            filter=as_filter(filter),
+            series=series,
+            x=x,
+            y=y,
+            group=group,
+            align=align,
+            quantiles=quantiles,
+            per_run=per_run,
+        )
+        return statistics.read_groups(self._transport.call("POST", "statistics/", asked))
+
+    def _frames(self, question: dict[str, Any], path: str = "data/") -> Iterator[Frame]:
+        with self._transport.stream(path, question) as response:
             yield from read_frames(_Body(response).read)
 
     def delete_run(self, handle: str) -> dict[str, Any]:
@@ -257,7 +357,8 @@ def _columns(gatherer: Gatherer) -> Columns:
         each["name"]: (each["data_type"], [run.attributes.get(each["name"]) for run in runs])
         for each in head["attributes"]
     }
-    return Columns(runs, gatherer.counts(), fields, attributes)
+    numbers = gatherer.numbers()
+    return Columns(runs, gatherer.counts(), fields, attributes, numbers)
 
 
 class _Body:

@@ -40,7 +40,8 @@ class Columns(Mapping[str, Array]):
     attribute is then in `attributes` alone.
 
     `runs`: the runs in order. `run`: for each row the index into `runs` (int64). `rows`: how many.
-    `attributes`: name -> one value per run, None where it has none.
+    `row`: for each row its number in its run (int64). `attributes`: name -> one value per run, None
+    where it has none.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Columns(Mapping[str, Array]):
         counts: list[int],
         fields: dict[str, Array],
         attributes: dict[str, tuple[str, list[Any]]],
+        numbers: Array | None = None,
     ) -> None:
         self.runs = runs
         self.rows = sum(counts)
         self._counts = counts
+        self._numbers = numbers
         self.attributes = {name: values for name, (_, values) in attributes.items()}
         self._fields = fields
         self._types = {name: kind for name, (kind, _) in attributes.items()}
@@ -62,6 +65,14 @@ class Columns(Mapping[str, Array]):
     def run(self) -> Array:
         """For each row the index into `runs` (int64)."""
         return np.repeat(np.arange(len(self.runs), dtype=np.int64), self._counts)
+
+    @cached_property
+    def row(self) -> Array:
+        """For each row its number in its run (int64)."""
+        if self._numbers is not None:
+            return self._numbers
+        first = np.cumsum(self._counts) - self._counts
+        return np.arange(self.rows, dtype=np.int64) - np.repeat(first, self._counts)
 
     def __getitem__(self, name: str) -> Array:
         if name in self._fields:

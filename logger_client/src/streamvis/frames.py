@@ -33,7 +33,11 @@ DTYPES: dict[str, frozenset[str]] = {
     "bool": frozenset(("u1",)),
     "text": frozenset(("u1", "u2", "u4")),
 }
-KINDS = frozenset(("append", "rows", "skip", "data", "reset", "end"))
+# Kinds with columns; those of pictures name a column by its part, and the field if it has one.
+ROWS, PICTURES = "rows", frozenset(("envelope", "pixels"))
+KINDS = frozenset(
+    ("append", "rows", "skip", "data", "reset", "end", "overview", "density", *PICTURES)
+)
 WIDE: dict[str, Any] = {"int": np.int64, "float": np.float64, "bool": np.bool_, "text": object}
 _CANONICAL = {"int": "<i8", "float": "<f8", "bool": "u1"}
 _PREFIX_BYTES = 16
@@ -82,7 +86,8 @@ def code_dtype(words: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Frame:
     header: dict[str, Any]
-    columns: dict[str, Column] = field(default_factory=dict)  # by the field's handle
+    # by the field's handle; of pictures by the part's name, or by it, a space, and the handle
+    columns: dict[str, Column] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -192,7 +197,7 @@ def _read_frame(prefix: Bytes, read: Callable[[int], Bytes]) -> Frame:
         raise MalformedFrame("impossible sizes")
     header = _parse_header(bytes(_exactly(read, header_bytes)))
     body = _exactly(read, body_bytes)
-    if header["kind"] != "rows":
+    if header["kind"] != ROWS and header["kind"] not in PICTURES:
         return Frame(header)
     return Frame(header, dict(_parse_columns(header, body)))
 
@@ -238,9 +243,14 @@ def _parse_columns(header: dict[str, Any], body: Bytes) -> Iterator[tuple[str, C
     if not isinstance(columns, list):
         raise MalformedFrame("columns must be a list")
     for entry in columns:
-        if not isinstance(entry, dict) or not isinstance(entry.get("field"), str):
-            raise MalformedFrame("a column is not described")
-        yield entry["field"], _parse_column(entry, rows, body)
+        yield _column_key(entry, header["kind"]), _parse_column(entry, rows, body)
+
+
+def _column_key(entry: Any, kind: str) -> str:
+    keys = ("field",) if kind == ROWS else ("part", "field") if "field" in entry else ("part",)
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in keys):
+        raise MalformedFrame("a column is not described")
+    return " ".join(entry[key] for key in keys)
 
 
 def _parse_column(entry: dict[str, Any], rows: int, body: Bytes) -> Column:

@@ -14,6 +14,8 @@ from .frames import WIDE, Array, Frame, widen_into
 
 PATIENCE = 3  # answers in a row that brought nothing new and did not end properly
 
+ROW_NUMBERS = "row"  # stands where a field's handle does, in answers to a row filter
+
 # Post this body, get its frames.
 Ask = Callable[[dict[str, Any]], Iterator[Frame]]
 
@@ -56,10 +58,11 @@ class Part:
 
 @dataclass(slots=True)
 class Gathered:
-    """The rows of one run."""
+    """The rows of one run. `seen`: the row after the last one that the server looked at."""
 
     generation: int
     rows: int = 0
+    seen: int = 0
     parts: list[Part] = field(default_factory=list)
 
 
@@ -95,9 +98,14 @@ class Gatherer:
                 raise TruncatedAnswer("the answer ended early several times; try again")
         return news
 
+    @property
+    def _anew(self) -> bool:
+        """Results, and rows that pass a filter, are counted by nobody: nothing to go on from."""
+        return "window" in self._question or "rows" in self._question
+
     def _exchange(self) -> tuple[bool, bool]:
         """One question: was its answer whole and left nothing to ask; did it say anything new."""
-        if "window" in self._question:  # results are computed anew each time: nothing to go on from
+        if self._anew:
             self.held.clear()
             self.listed.clear()
         question = {**self._question, **self._known()}
@@ -149,7 +157,7 @@ class Gatherer:
         if unordered:
             self.listed = dict(sorted(self.listed.items(), key=_started))
         promised = ((run, self._count(run), int(entry["rows"])) for run, entry in new.items())
-        self._plate = None if "window" in self._question else Plate(promised)
+        self._plate = None if self._anew else Plate(promised)
 
     def _count(self, run: str) -> int:
         return self.held[run].rows if run in self.held else 0
@@ -159,10 +167,12 @@ class Gatherer:
         held = self.held.setdefault(run, Gathered(generation))
         if held.generation != generation:
             held = self.held[run] = Gathered(generation)
-        if first != held.rows:
-            raise FrameError(f"rows of run {run} begin at {first}, not at {held.rows}")
+        of = frame.header.get("of")
+        if first < held.seen or (of is None and first != held.seen):
+            raise FrameError(f"rows of run {run} begin at {first}, not at {held.seen}")
         held.parts.append(self._part(run, first, frame))
         held.rows += frame.rows
+        held.seen = first + int(frame.rows if of is None else of)
 
     def _part(self, run: str, first: int, frame: Frame) -> Part:
         at = self._plate.place(run, first, frame.rows) if self._plate else None
@@ -174,6 +184,8 @@ class Gatherer:
             whole = np.empty(frame.rows, dtype) if plate is None else plate.array(key, dtype)
             columns[key] = whole[at : at + frame.rows]
             widen_into(columns[key], column)
+        if ROW_NUMBERS in columns:
+            columns[ROW_NUMBERS] += first
         return Part(frame.rows, columns, plate, at)
 
     def column(self, handle: str, dtype: Any) -> Array:
@@ -183,6 +195,12 @@ class Gatherer:
             return np.empty(0, dtype=dtype)
         plate = parts[0].plate
         return plate.arrays[handle] if plate and _fill(plate, parts) else _join(parts, handle)
+
+    def numbers(self) -> Array | None:
+        """The number of each row in its run, where the answer told it."""
+        if "rows" not in self._question or "window" in self._question:
+            return None
+        return self.column(ROW_NUMBERS, np.int64)
 
     def counts(self) -> list[int]:
         """Rows of each run, in order."""
