@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,6 +54,8 @@ class Product:
     def stop(self) -> None:
         for process in self.processes:
             end(process, with_signal=signal.SIGTERM, timeout_s=8)
+            with suppress(ProcessLookupError):  # workers that outlived it; each has its own session
+                os.killpg(process.pid, signal.SIGKILL)
 
     def version(self) -> str:
         from importlib.metadata import version

@@ -77,11 +77,11 @@ def measure(peer: Peer, works: str, points: int, home: Path, hold: list[str]) ->
     where = ["--variant", peer.variant, "--json", str(answer)]
     asked = ["--work", works, "--points", str(points), *where]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "logger_client" / "src")}
-    command = [*hold, str(peer.python(home)), "-m", module, *asked]
-    try:
-        subprocess.run(command, cwd=ROOT, env=environment, timeout=TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        print(f"{peer.name} {works} did not end within {TIMEOUT_S} s.", file=sys.stderr)
+    # `timeout` ends it by a signal that it can answer: what it started must not stay.
+    limited = ["timeout", "--kill-after=20", str(TIMEOUT_S), str(peer.python(home))]
+    done = subprocess.run([*hold, *limited, "-m", module, *asked], cwd=ROOT, env=environment)
+    if done.returncode:
+        print(f"{peer.name} {works} ended with {done.returncode}.", file=sys.stderr)
     found: list[Any] = json.loads(answer.read_text()) if answer.exists() else []
     return found
 

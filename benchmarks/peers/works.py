@@ -21,7 +21,9 @@ import multiprocessing
 import os
 import platform
 import random
+import signal
 import statistics
+import sys
 import tempfile
 import time
 import traceback
@@ -278,6 +280,7 @@ def main(product: type[Product]) -> None:
     parser.add_argument("--repetitions", type=int, default=1)
     parser.add_argument("--cap-secs", type=float, default=60)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # also then, stop what was started
     results = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         made = product(asked.variant, Path(folder))

@@ -127,7 +127,9 @@ class ReadWorld(World):
         self.readers[reader].go_on(batches)
 
     def compact_amid(self, reader: int) -> None:
-        """Merge the very chunks of which an answer is being read."""
+        """Merge the very chunks of which an answer is being read, to more than one segment."""
+        for _ in range(3):
+            self.log(0, 0, 12, 0)
         self.ask(reader, None)
         self.go_on(reader, 1)
         self.compact(all=True)
