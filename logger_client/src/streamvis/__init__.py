@@ -36,7 +36,9 @@ from .status import Status
 
 if TYPE_CHECKING:
     from .async_logger import AsyncDataLogger
-    from .client import Client
+    from .client import Client, Follower
+    from .pictures import Density, Envelope, Overview, Strip
+    from .statistics import Group
 
 __all__ = [
     "AsyncDataLogger",
@@ -44,13 +46,18 @@ __all__ = [
     "Columns",
     "Conflict",
     "DataLogger",
+    "Density",
+    "Envelope",
+    "Follower",
     "FrameError",
+    "Group",
     "Illegal",
     "IllegalValue",
     "LoggerStateError",
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "Overview",
     "Problem",
     "QueueFull",
     "Run",
@@ -59,6 +66,7 @@ __all__ = [
     "SpoolError",
     "Status",
     "StreamvisError",
+    "Strip",
     "TruncatedAnswer",
     "UnknownSeries",
     "Unreachable",
@@ -68,7 +76,16 @@ __all__ = [
 
 
 # Imported when they are asked for: asyncio and requests take longer than all of this package.
-_LATER = {"AsyncDataLogger": "async_logger", "Client": "client"}
+_LATER = {
+    "AsyncDataLogger": "async_logger",
+    "Client": "client",
+    "Density": "pictures",
+    "Envelope": "pictures",
+    "Follower": "client",
+    "Group": "statistics",
+    "Overview": "pictures",
+    "Strip": "pictures",
+}
 
 
 def __getattr__(name: str) -> Any:
