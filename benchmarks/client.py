@@ -21,7 +21,7 @@ from streamvis import DataLogger
 
 CALLS = 200_000
 POINTS = 5_000_000
-QUEUE_MIB = 32
+QUEUE_MIB = 64
 DEAD = "http://127.0.0.1:9"
 PACKAGE = Path(streamvis.__file__).parent
 

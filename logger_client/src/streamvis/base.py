@@ -98,7 +98,7 @@ class BaseLogger(ABC):
         self._leaving = threading.Event()
         settings = self._settings
         self._waits = settings.waits
-        self._body_bytes = min(BODY_BYTES, settings.max_queue_bytes // 4)
+        self._body_bytes = min(BODY_BYTES, settings.max_queue_bytes // 16)
         self._intake = Intake(
             self._catalogue,
             copy=settings.copy,

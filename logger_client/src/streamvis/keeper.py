@@ -29,6 +29,7 @@ from .spool import Position, Spool
 from .stream import Gap
 
 UNREADABLE = "the disk did not give these rows back"
+PORTION_BYTES = 4 << 20
 FEED_BYTES = 16 << 20  # the core is fed from the backlog up to here
 
 OpenSpool = Callable[[], Spool | None]
@@ -71,6 +72,8 @@ class Keeper:
         self._complaints = complaints
         self._max_bytes = max_bytes
         self._feed_bytes = min(FEED_BYTES, max_bytes // 4)
+        # What is taken at once is there four times over while it becomes columns and bytes.
+        self._portion_bytes = min(PORTION_BYTES, max_bytes // 64)
         self._may_spill = may_spill
         self._lock = threading.RLock()
         self._firsts: dict[str, int] = {}
@@ -151,7 +154,7 @@ class Keeper:
         self._spill_if_needed()
         end = self.spool.end if self.spool is not None else None
         while self._intake.rows and not self._loose:
-            taken, mark = self._intake.take(self._max_bytes // 16, end)
+            taken, mark = self._intake.take(self._portion_bytes, end)
             for series, parts in absorb(taken, self._intake.catalogue, self._complaints):
                 self._keep_parts(series, parts)
                 self._intake.release(sum(entry.nbytes for entry in taken[series]))
