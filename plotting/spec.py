@@ -96,7 +96,6 @@ class Style:
     radius: float | None = None
     opacity: float | None = None
     color: str | None = None
-    dash: Literal["solid", "dashed", "dotted"] | None = None
     name: str | None = None
 
 

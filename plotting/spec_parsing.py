@@ -240,7 +240,7 @@ def _parse_spread(given: Mapping[str, Any], at: At) -> Spread:
 
 
 def _parse_style(given: Mapping[str, Any], at: At) -> Style:
-    _check_keys(given, ("width", "radius", "opacity", "color", "dash", "name"), at)
+    _check_keys(given, ("width", "radius", "opacity", "color", "name"), at)
 
     def number(key: str, least: float, greatest: float) -> float | None:
         value = given.get(key)
@@ -254,7 +254,6 @@ def _parse_style(given: Mapping[str, Any], at: At) -> Style:
         number("radius", 0.5, 20),
         number("opacity", 0.05, 1),
         color,
-        _choice(given, "dash", (None, "solid", "dashed", "dotted"), at),
         None if name is None else _text(name, at, NAME_BYTES),
     )
 

@@ -145,7 +145,7 @@ LAYERS = st.fixed_dictionaries(
         "smoothing": st.sampled_from(
             [{"kind": "ema", "distance": 0.5}, {"kind": "mean", "rows": 9}]
         ),
-        "style": st.just({"width": 2.0, "dash": "dashed", "name": "ä"}),
+        "style": st.just({"width": 2.0, "opacity": 0.5, "name": "ä"}),
         "filter": st.just({"tags": {"all": ["a"]}}),
     },
 )

@@ -2,8 +2,10 @@
 
 import { clipSegment } from '../model/clip';
 import { css, mix, type Rgb } from '../model/colour';
-import { LINE_WIDTH_PX, POINT_RADIUS_PX, type DrawItem, type Picture, type Pixels, type Renderer } from '../model/renderer';
-import { BREAK_ABOVE, placement, visibleRecords, type Placement } from '../model/scene';
+import {
+  LINE_WIDTH_PX, POINT_RADIUS_PX, SIZED_RADIUS_PX, sizedRadius, type DrawItem, type Picture, type Pixels, type Renderer,
+} from '../model/renderer';
+import { BREAK_ABOVE, FLOATS_PER, placement, visibleRecords, type Placement } from '../model/scene';
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
@@ -16,7 +18,7 @@ export class CanvasRenderer implements Renderer {
   constructor(private readonly canvas: HTMLCanvasElement) {}
 
   draw(picture: Picture): Promise<void> {
-    const { width, height } = picture.view;
+    const { width, height } = picture;
     if (this.canvas.width !== width || this.canvas.height !== height) {
       this.canvas.width = width;
       this.canvas.height = height;
@@ -29,7 +31,7 @@ export class CanvasRenderer implements Renderer {
   }
 
   readPixels(picture: Picture): Promise<Pixels> {
-    const { width, height } = picture.view;
+    const { width, height } = picture;
     const context = new OffscreenCanvas(width, height).getContext('2d')!;
     context.fillStyle = css(picture.ground);
     context.fillRect(0, 0, width, height);
@@ -47,20 +49,22 @@ function paint(context: Context, picture: Picture): void {
   context.lineJoin = 'bevel';
   context.lineCap = 'butt';
   for (const item of picture.items) {
-    const at = placement(item.part.frame, picture.view);
-    const [from, to] = visibleRecords(item.part, at, picture.view.width, 8);
+    const at = placement(item.part.frame, item.view);
+    const [from, to] = visibleRecords(item.part, at, item.view.width, (item.size ? SIZED_RADIUS_PX[1] : 8) * picture.ratio);
     if (to <= from) continue;
-    if (item.part.kind === 'columns') new Strokes(context, item, picture).columns(at, from, to);
-    else if (picture.mark === 'line') new Strokes(context, item, picture).rows(at, from, to);
-    else discs(context, item, picture, at, from, to);
+    for (const mark of item.marks) {
+      if (item.part.kind === 'columns') new Strokes(context, item, picture).columns(at, from, to);
+      else if (mark === 'line') new Strokes(context, item, picture).rows(at, from, to);
+      else discs(context, item, picture, at, from, to);
+    }
   }
 }
 
 function colourAt(item: DrawItem, picture: Picture, value: number): Rgb {
   let rgb = item.colour;
   if (item.ramp) {
-    const index = 4 * Math.min(255, Math.round(Math.max(0, value * item.ramp.scale + item.ramp.offset)));
-    rgb = [picture.table[index]!, picture.table[index + 1]!, picture.table[index + 2]!];
+    const index = 1024 * item.ramp.table + 4 * Math.min(255, Math.round(Math.max(0, value * item.ramp.scale + item.ramp.offset)));
+    rgb = [picture.tables[index]!, picture.tables[index + 1]!, picture.tables[index + 2]!];
   }
   return mix(rgb, picture.ground, item.fade);
 }
@@ -79,20 +83,21 @@ class Strokes {
   ) {}
 
   rows(at: Placement, from: number, to: number): void {
-    const { data } = this.item.part;
-    this.begin(data[3 * from + 2]!);
+    const { data, kind } = this.item.part;
+    const stride = FLOATS_PER[kind];
+    this.begin(data[stride * from + 2]!);
     let [px, py, alone] = [0, BREAK_ABOVE, true];
     for (let i = from; i < to; i += 1) {
-      const y = data[3 * i + 1]!;
+      const y = data[stride * i + 1]!;
       if (y > BREAK_ABOVE) {
         if (alone && py < BREAK_ABOVE) this.dot(px, py);
         py = BREAK_ABOVE;
         continue;
       }
-      const x1 = at.ox + data[3 * i]! * at.sx;
+      const x1 = at.ox + data[stride * i]! * at.sx;
       const y1 = at.oy + y * at.sy;
       const joined = py < BREAK_ABOVE;
-      if (this.item.ramp) this.colour(data[3 * i + 2]!);
+      if (this.item.ramp) this.colour(data[stride * i + 2]!);
       if (joined) this.segment(px, py, x1, y1);
       alone = !joined;
       [px, py] = [x1, y1];
@@ -154,21 +159,23 @@ class Strokes {
 const MOST_ARCS = 20_000;
 
 function discs(context: Context, item: DrawItem, picture: Picture, at: Placement, from: number, to: number): void {
-  const { data } = item.part;
-  const radius = POINT_RADIUS_PX * picture.ratio;
-  const square = to - from > MOST_ARCS;
+  const { data, kind } = item.part;
+  const stride = FLOATS_PER[kind];
+  const square = to - from > MOST_ARCS && !item.size;
+  let radius = POINT_RADIUS_PX * picture.ratio;
   let shown = NaN;
   context.beginPath();
   context.fillStyle = css(colourAt(item, picture, 0));
-  for (let i = from; i < to; i += 1) {
-    if (data[3 * i + 1]! > BREAK_ABOVE) continue;
-    const x = at.ox + data[3 * i]! * at.sx;
-    const y = at.oy + data[3 * i + 1]! * at.sy;
-    if (!(y > -radius && y < picture.view.height + radius)) continue;
-    if (item.ramp && data[3 * i + 2] !== shown) {
+  for (let o = stride * from; o < stride * to; o += stride) {
+    if (data[o + 1]! > BREAK_ABOVE) continue;
+    const x = at.ox + data[o]! * at.sx;
+    const y = at.oy + data[o + 1]! * at.sy;
+    if (item.size) radius = sizedRadius(data[o + 3]! * item.size.scale + item.size.offset) * picture.ratio;
+    if (!(y > -radius && y < picture.height + radius && x > -radius && x < picture.width + radius)) continue;
+    if (item.ramp && data[o + 2] !== shown) {
       context.fill();
       context.beginPath();
-      context.fillStyle = css(colourAt(item, picture, (shown = data[3 * i + 2]!)));
+      context.fillStyle = css(colourAt(item, picture, (shown = data[o + 2]!)));
     }
     if (square) context.rect(x - radius * 0.9, y - radius * 0.9, radius * 1.8, radius * 1.8);
     else {
