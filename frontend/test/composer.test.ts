@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { Scene, placement, type Patch } from '../src/model/scene';
+import { BREAK, Scene, placement, type Patch } from '../src/model/scene';
 import type { PixelView } from '../src/model/viewport';
 import { Composer, extentsOf } from '../src/wire/composer';
 import { FrameReader } from '../src/wire/frames';
@@ -190,7 +190,7 @@ test('a step goes along first, then up', () => {
   const corners = (): [number, number][] => [...scene.parts.values()].flatMap((part) => Array.from({ length: part.count }, (_, i): [number, number] => [
     part.data[3 * i]! + part.frame.bx, part.data[3 * i + 1]! + part.frame.by]));
   compose(lines, view(1000));
-  expect(corners()).toEqual([[0, 0], [0, 0], [1, 0], [1, 1], [2, 1], [2, 0.5]]);
+  expect(corners()).toEqual([[0, BREAK], [0, 0], [1, 0], [1, 1], [2, 1], [2, 0.5]]);
   feed(rowsFrame('a', 1, 3, { x: BigInt64Array.of(3n), y: Float64Array.of(0.75) }));
   expect(compose(lines, view(1000)).patches.map(({ op }) => op)).toEqual(['append']);
   expect(corners().slice(6)).toEqual([[3, 0.5], [3, 0.75]]);

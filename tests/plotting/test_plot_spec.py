@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,3 +288,12 @@ def test_more_layers_ask_the_catalogue_no_oftener(
     for layers in (1, 10):
         with django_assert_num_queries(2):
             bind_plot(parse_plot(asked(layers)), user_name="alice")
+
+
+GOLDEN = Path(__file__).parents[1] / "contract" / "golden" / "plots.json"
+
+
+@pytest.mark.parametrize("example", json.loads(GOLDEN.read_text()), ids=lambda one: one["query"])
+def test_what_the_page_writes_is_read_and_written_alike(example: dict[str, Any]) -> None:
+    plot = example["plot"]
+    assert dump_plot(parse_plot(plot)) == plot

@@ -50,7 +50,8 @@ export function encodeRows(line: Polyline, from: number, to: number, frame: Fram
     const pc = c ? c[i]! - bc : 0;
     if (form.step) {
       out[o] = px;
-      out[o + 1] = held === held && py !== BREAK ? (held - by) / uy : py;
+      // Where a stretch begins there is no corner: a row alone is then seen to be alone.
+      out[o + 1] = held === held && py !== BREAK ? (held - by) / uy : BREAK;
       out[o + 2] = pc;
       o += stride;
       held = vy;
@@ -82,7 +83,7 @@ export function stepped(line: Polyline, from: number, to: number): Polyline {
   for (let i = from, o = 0; i < to; i += 1, o += 2) {
     const vy = line.y[i]!;
     out.x[o] = out.x[o + 1] = line.x[i]!;
-    out.y[o] = held === held && vy === vy ? held : vy;
+    out.y[o] = vy === vy ? held : NaN;
     out.y[o + 1] = held = vy;
     if (out.c) out.c[o] = out.c[o + 1] = line.c![i]!;
   }

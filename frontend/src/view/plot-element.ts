@@ -230,7 +230,8 @@ export class PlotElement extends HTMLElement {
     this.axes.draw(this.box, this.view.spans, info?.origins ?? NO_ORIGINS, !info || !Object.values(info.extents).some(Boolean));
     const labels = (info?.layers ?? []).flatMap((layer, i) => layer.labels.map(({ id, x, y, text }) => {
       const at = this.toCss(i, x, y);
-      return { px: at.x, py: at.y, text, colour: this.painting?.colours.get(id) ?? null };
+      const coloured = !this.painting?.layers[i]?.rowRamp;
+      return { px: at.x, py: at.y, text, colour: (coloured && this.painting?.colours.get(id)) || null };
     }));
     this.labels.draw(labels, this.box.width, this.box.height);
     this.placeTip();
