@@ -42,10 +42,13 @@ def stairs(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 def points(x: Floats, y: Floats, radius: float, view: View, shape: tuple[int, int]) -> Mask:
     """Every pixel whose centre lies in a disc around a row."""
-    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]] + 0.5
     mask = np.zeros(shape, dtype=bool)
+    reach = int(radius) + 2
     for cx, cy in zip(*to_pixels(x, y, view, shape), strict=True):
-        mask |= (columns - cx) ** 2 + (rows - cy) ** 2 <= radius**2
+        top, left = max(0, int(cy) - reach), max(0, int(cx) - reach)
+        part = mask[top : int(cy) + reach + 1, left : int(cx) + reach + 1]
+        rows, columns = np.mgrid[0 : part.shape[0], 0 : part.shape[1]] + 0.5
+        part |= (columns + left - cx) ** 2 + (rows + top - cy) ** 2 <= radius**2
     return mask
 
 

@@ -97,12 +97,17 @@ def test_a_path_in_another_order_than_x_goes_through_its_rows(
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)
-def test_points_are_discs_where_the_rows_are(plot: Plot, series: str, renderer: str) -> None:
+@pytest.mark.parametrize(("rows", "radius"), [(80, 2.4), (80, 6.0), (6_000, 0.8)])
+def test_points_are_discs_where_the_rows_are(
+    plot: Plot, series: str, renderer: str, rows: int, radius: float
+) -> None:
+    """Few as paths, many as stamps, or in a shader: the same discs."""
     rng = np.random.default_rng(2)
-    x, y = rng.uniform(2, 98, 80), rng.uniform(-0.95, 0.95, 80)
-    log_rows(series, 80, x=x, y=y)
-    open_at(plot, series, VIEW, mark="points", renderer=renderer)
-    drawn_near(plot, raster.points(x, y, 2.4, VIEW, shape(plot)), by=1)
+    x, y = rng.uniform(2, 98, rows), rng.uniform(-0.95, 0.95, rows)
+    log_rows(series, rows, x=x, y=y)
+    more = {} if radius == 2.4 else {"radius": str(radius)}
+    open_at(plot, series, VIEW, mark="points", renderer=renderer, **more)
+    drawn_near(plot, raster.points(x, y, radius, VIEW, shape(plot)), by=1)
 
 
 @pytest.mark.parametrize("renderer", RENDERERS)

@@ -3,9 +3,10 @@
 import { clipSegment } from '../model/clip';
 import { css, mix, type Rgb } from '../model/colour';
 import {
-  LINE_WIDTH_PX, POINT_RADIUS_PX, SIZED_RADIUS_PX, sizedRadius, type DrawItem, type Picture, type Pixels, type Renderer,
+  SIZED_RADIUS_PX, sizedRadius, type DrawItem, type Picture, type Pixels, type Renderer,
 } from '../model/renderer';
 import { BREAK_ABOVE, FLOATS_PER, placement, visibleRecords, type Placement } from '../model/scene';
+import { opaque, Stamper } from './stamp';
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
@@ -45,16 +46,17 @@ export class CanvasRenderer implements Renderer {
 }
 
 function paint(context: Context, picture: Picture): void {
-  context.lineWidth = LINE_WIDTH_PX * picture.ratio;
   context.lineJoin = 'bevel';
   context.lineCap = 'butt';
   for (const item of picture.items) {
+    context.lineWidth = item.width * picture.ratio;
     const at = placement(item.part.frame, item.view);
-    const [from, to] = visibleRecords(item.part, at, item.view.width, (item.size ? SIZED_RADIUS_PX[1] : 8) * picture.ratio);
+    const [from, to] = visibleRecords(item.part, at, item.view.width, (item.size ? SIZED_RADIUS_PX[1] : 24) * picture.ratio);
     if (to <= from) continue;
     for (const mark of item.marks) {
       if (item.part.kind === 'columns') new Strokes(context, item, picture).columns(at, from, to);
       else if (mark === 'line') new Strokes(context, item, picture).rows(at, from, to);
+      else if (to - from > MOST_ARCS && !item.size) stamps(context, item, picture, at, from, to);
       else discs(context, item, picture, at, from, to);
     }
   }
@@ -155,14 +157,36 @@ class Strokes {
   }
 }
 
-/** Beyond this many, squares: a path of arcs costs thirty times as much. */
-const MOST_ARCS = 20_000;
+/** Beyond this many discs are stamped: a path of so many arcs takes a second. */
+const MOST_ARCS = 5_000;
+
+function stamps(context: Context, item: DrawItem, picture: Picture, at: Placement, from: number, to: number): void {
+  const { data, kind } = item.part;
+  const stride = FLOATS_PER[kind];
+  const radius = item.radius * picture.ratio;
+  const image = context.getImageData(0, 0, picture.width, picture.height);
+  const stamper = new Stamper(image, radius);
+  let shown = NaN;
+  let colour = colourAt(item, picture, 0);
+  let word = opaque(colour);
+  for (let o = stride * from; o < stride * to; o += stride) {
+    if (data[o + 1]! > BREAK_ABOVE) continue;
+    const x = at.ox + data[o]! * at.sx;
+    const y = at.oy + data[o + 1]! * at.sy;
+    if (!(y > -radius && y < picture.height + radius && x > -radius && x < picture.width + radius)) continue;
+    if (item.ramp && data[o + 2] !== shown) {
+      colour = colourAt(item, picture, (shown = data[o + 2]!));
+      word = opaque(colour);
+    }
+    stamper.disc(x, y, colour, word);
+  }
+  context.putImageData(image, 0, 0);
+}
 
 function discs(context: Context, item: DrawItem, picture: Picture, at: Placement, from: number, to: number): void {
   const { data, kind } = item.part;
   const stride = FLOATS_PER[kind];
-  const square = to - from > MOST_ARCS && !item.size;
-  let radius = POINT_RADIUS_PX * picture.ratio;
+  let radius = item.radius * picture.ratio;
   let shown = NaN;
   context.beginPath();
   context.fillStyle = css(colourAt(item, picture, 0));
@@ -177,11 +201,8 @@ function discs(context: Context, item: DrawItem, picture: Picture, at: Placement
       context.beginPath();
       context.fillStyle = css(colourAt(item, picture, (shown = data[o + 2]!)));
     }
-    if (square) context.rect(x - radius * 0.9, y - radius * 0.9, radius * 1.8, radius * 1.8);
-    else {
-      context.moveTo(x + radius, y);
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-    }
+    context.moveTo(x + radius, y);
+    context.arc(x, y, radius, 0, 2 * Math.PI);
   }
   context.fill();
 }

@@ -1,7 +1,7 @@
 /** Draws a picture with WebGPU: one render pass, one submit. */
 
 import type { DrawItem, Picture, Pixels, Renderer } from '../model/renderer';
-import { LINE_WIDTH_PX, POINT_RADIUS_PX, SIZED_RADIUS_PX } from '../model/renderer';
+import { SIZED_RADIUS_PX } from '../model/renderer';
 import { FLOATS_PER, placement, visibleRecords, type Part } from '../model/scene';
 import { PartBuffers } from './buffers';
 import { envelopePass } from './envelope-pass';
@@ -143,11 +143,11 @@ export class WebGpuRenderer implements Renderer {
     const { part, view, colour, ramp, size, fade, marks } = item;
     const { ratio, ground } = picture;
     const at = placement(part.frame, view);
-    const [from, to] = visibleRecords(part, at, view.width, (size ? SIZED_RADIUS_PX[1] : 8) * ratio);
+    const [from, to] = visibleRecords(part, at, view.width, (size ? SIZED_RADIUS_PX[1] : 24) * ratio);
     if (to <= from) return;
     for (const mark of marks) {
       const sized = mark === 'points' && size;
-      const radius = mark === 'points' ? (sized ? SIZED_RADIUS_PX[0] : POINT_RADIUS_PX) : LINE_WIDTH_PX / 2;
+      const radius = mark === 'points' ? (sized ? SIZED_RADIUS_PX[0] : item.radius) : item.width / 2;
       writeParams(this.staging, draws.length, {
         scale: [at.sx, at.sy],
         offset: [at.ox, at.oy],

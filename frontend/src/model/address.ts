@@ -1,7 +1,7 @@
 /** A plot's text in the address bar: readable parameters, those of the n-th layer with `n.` before them. */
 
 import {
-  emptyDocument, emptyLayer, MARKS, MOST_LAYERS, splitFilter,
+  emptyDocument, emptyLayer, MARKS, MOST_LAYERS, RADII, splitFilter, WIDTHS,
   type AxisSpec, type LayerSpec, type PlotDocument, type RangeText, type RowCondition, type Smoothing, type Source,
 } from './document';
 import type { Place } from './places';
@@ -52,6 +52,11 @@ function smoothingFromText(text: string | null): Smoothing | null {
   return kind === 'mean' && Number.isInteger(value) && value >= 2 ? { kind, rows: value } : null;
 }
 
+function length(text: string | null, [least, most]: readonly [number, number]): number | null {
+  const value = Number(text);
+  return text && value >= least && value <= most ? value : null;
+}
+
 function layerFrom(params: URLSearchParams): LayerSpec {
   const runs = params.get('runs');
   const split = splitFilter((object(params.get('filter')) ?? {}) as RunFilter);
@@ -76,6 +81,8 @@ function layerFrom(params: URLSearchParams): LayerSpec {
     filter: split.filter,
     rows: rowsFromText(params.getAll('rows')),
     smoothing: smoothingFromText(params.get('smooth')),
+    width: length(params.get('width'), WIDTHS),
+    radius: length(params.get('radius'), RADII),
   };
 }
 
@@ -92,6 +99,8 @@ function layerTo(layer: LayerSpec, set: (key: string, value: string) => void): v
   if (layer.runs) set('runs', layer.runs.join(','));
   if (layer.filter) set('filter', JSON.stringify(layer.filter));
   for (const condition of layer.rows) set('rows', JSON.stringify(condition));
+  if (layer.width !== null) set('width', String(layer.width));
+  if (layer.radius !== null) set('radius', String(layer.radius));
   const { smoothing } = layer;
   if (smoothing) set('smooth', smoothing.kind === 'ema' ? `ema:${smoothing.distance}` : `mean:${smoothing.rows}`);
 }

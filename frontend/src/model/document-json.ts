@@ -32,6 +32,8 @@ function layerTo(layer: LayerSpec): Json {
   if (layer.xAxis !== 'bottom') json['x_axis'] = layer.xAxis;
   if (layer.yAxis !== 'left') json['y_axis'] = layer.yAxis;
   if (layer.smoothing) json['smoothing'] = layer.smoothing;
+  const style = { ...(layer.width !== null && { width: layer.width }), ...(layer.radius !== null && { radius: layer.radius }) };
+  if (Object.keys(style).length > 0) json['style'] = style;
   return json;
 }
 
@@ -55,6 +57,7 @@ export function documentToJson(document: PlotDocument): Json {
 
 function layerFrom(json: Json): LayerSpec {
   const layer = emptyLayer();
+  const style = (json['style'] ?? {}) as { width?: number; radius?: number };
   for (const key of SINGLE) if (json[key]) layer[key] = sourceFrom(json[key] as SourceJson);
   for (const key of SEVERAL) layer[key] = ((json[key] ?? []) as SourceJson[]).map(sourceFrom);
   return {
@@ -67,6 +70,8 @@ function layerFrom(json: Json): LayerSpec {
     xAxis: (json['x_axis'] ?? 'bottom') as LayerSpec['xAxis'],
     yAxis: (json['y_axis'] ?? 'left') as LayerSpec['yAxis'],
     smoothing: (json['smoothing'] ?? null) as LayerSpec['smoothing'],
+    width: style.width ?? null,
+    radius: style.radius ?? null,
   };
 }
 

@@ -13,6 +13,8 @@ export type Smoothing = { kind: 'ema'; distance: number } | { kind: 'mean'; rows
 export const MARKS: readonly Mark[] = ['line', 'step', 'points', 'line_points'];
 export const SCALES: readonly ScaleName[] = ['linear', 'log', 'symlog', 'time'];
 export const MOST_LAYERS = 20;
+export const WIDTHS = [0.5, 10] as const;
+export const RADII = [0.5, 20] as const;
 
 /** Bounds and values AND-ed; a field of the layer's series. */
 export interface RowCondition {
@@ -48,6 +50,9 @@ export interface LayerSpec {
   filter: RunFilter | null;
   rows: RowCondition[];
   smoothing: Smoothing | null;
+  /** CSS pixels; `null`: the page's own. */
+  width: number | null;
+  radius: number | null;
 }
 
 /** Least and greatest as decimal texts of the values themselves: exact also beyond 2^53. */
@@ -71,7 +76,7 @@ export interface PlotDocument {
 export function emptyLayer(): LayerSpec {
   return {
     series: null, x: null, y: null, color: null, colorAs: null, group: [], order: null, size: null, label: null, tooltip: [],
-    mark: 'line', xAxis: 'bottom', yAxis: 'left', tags: [], runs: null, filter: null, rows: [], smoothing: null,
+    mark: 'line', xAxis: 'bottom', yAxis: 'left', tags: [], runs: null, filter: null, rows: [], smoothing: null, width: null, radius: null,
   };
 }
 

@@ -3,13 +3,15 @@
 import { NONE, type Ground } from './colour';
 import type { Mark } from './document';
 import { FADE, type Painting } from './paint';
-import type { DrawItem } from './renderer';
+import { LINE_WIDTH_PX, POINT_RADIUS_PX, type DrawItem } from './renderer';
 import type { Part } from './scene';
 import type { PixelView } from './viewport';
 
 export interface DrawnLayer {
   view: PixelView;
   mark: Mark;
+  width: number | null;
+  radius: number | null;
 }
 
 /** The raw line behind a smoothed one. */
@@ -34,6 +36,8 @@ export function drawItems(parts: Iterable<Part>, order: string[], layers: DrawnL
       colour: painting.colours.get(part.line) ?? NONE[ground],
       ramp: ramp ? { ...ramp, table: part.layer } : null,
       size: part.kind === 'sized' ? (painted.sizes?.ramp(part.frame.bs) ?? null) : null,
+      width: layer.width ?? LINE_WIDTH_PX,
+      radius: layer.radius ?? POINT_RADIUS_PX,
       fade: faded ? FADE : part.faint ? FAINT : 0,
     });
   }

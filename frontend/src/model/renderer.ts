@@ -15,6 +15,9 @@ export interface DrawItem {
   ramp: { scale: number; offset: number; table: number } | null;
   /** Share of the largest area = size value * scale + offset; `null`: all points alike. */
   size: { scale: number; offset: number } | null;
+  /** Width of lines and radius of points, in CSS pixels. */
+  width: number;
+  radius: number;
   /** Share of the colour that gives way to the ground. */
   fade: number;
 }

@@ -1,7 +1,7 @@
 /** How a plot's axes look, from what stands on them. */
 
 import { sharedTitle, type BoundColumn } from '../model/bindings';
-import type { AxisSpec } from '../model/document';
+import type { AxisSpec, LayerSpec } from '../model/document';
 import { byPlace, isX, type ByPlace, type Place } from '../model/places';
 import type { LayerRequest } from '../wire/protocol';
 import type { AxisLook } from './axes';
@@ -33,11 +33,11 @@ export function titleOf(layers: { x: BoundColumn; y: BoundColumn }[]): string {
   return `${names(layers.map(({ y }) => y))} over ${names(layers.map(({ x }) => x))}`;
 }
 
-export function lookOf(layers: LayerRequest[], axes: ByPlace<AxisSpec>): PlotLook & { title: string } {
+export function lookOf(layers: LayerRequest[], styles: Pick<LayerSpec, 'width' | 'radius'>[], axes: ByPlace<AxisSpec>): PlotLook & { title: string } {
   const title = titleOf(layers);
   return {
     axes: byPlace((place) => axisLook(place, layers, axes[place])),
-    layers: layers.map(({ mark, xAxis, yAxis }) => ({ mark, xAxis, yAxis })),
+    layers: layers.map(({ mark, xAxis, yAxis }, i) => ({ mark, xAxis, yAxis, width: styles[i]!.width, radius: styles[i]!.radius })),
     title,
     description: `${title}.`,
   };

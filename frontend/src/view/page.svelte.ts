@@ -316,7 +316,7 @@ export class Page {
     this.shownLayers = this.drawn;
     if (before !== this.shownLayers.join()) this.info = null;
     this.painter.reset();
-    const look = lookOf(layers, document.axes);
+    const look = lookOf(layers, this.drawn.map((i) => document.layers[i]!), document.axes);
     this.service.plot({ layers, scales: byPlace((place) => ({ name: document.axes[place].scale, constant: document.axes[place].constant })), hide: document.hide });
     plot.begin(look, byPlace((place) => document.axes[place].range));
     this.touched = plot.touched;

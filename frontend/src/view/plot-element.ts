@@ -25,6 +25,8 @@ export interface ViewFeed {
 
 export interface LayerLook {
   mark: Mark;
+  width: number | null;
+  radius: number | null;
   xAxis: XPlace;
   yAxis: YPlace;
 }
@@ -256,7 +258,7 @@ export class PlotElement extends HTMLElement {
   private picture(): Picture | null {
     if (this.size.width === 0 || !this.painting) return null;
     const order = this.info?.layers.flatMap(({ lines }) => lines.map(({ id }) => id)) ?? [];
-    const layers = this.layers.map((look): DrawnLayer => ({ mark: look.mark, view: this.layerView(look) }));
+    const layers = this.layers.map((look): DrawnLayer => ({ mark: look.mark, width: look.width, radius: look.radius, view: this.layerView(look) }));
     return {
       ...this.pixels(),
       items: drawItems(this.scene.parts.values(), order, layers, this.painting, this.ground),
