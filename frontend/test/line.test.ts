@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { Line, type Batch } from '../src/model/line';
+import { CELL_PX, countCells } from '../src/model/density';
 import { nearestRow } from '../src/model/nearest';
 import { onePerPixel, planLine, POINTS_IN_FULL, rowsInside, thinned } from '../src/model/plan';
 
@@ -137,4 +138,25 @@ test('a thinned path reaches as far as the whole in every pixel column it passes
   for (const [column, range] of whole) if (column >= 0 && column < 120) expect(thin.get(column)).toEqual(range);
   expect([...kept]).toEqual([...kept].sort((a, b) => a - b));
   expect(kept.length).toBeLessThan(n * 0.95);
+});
+
+test('a density counts every row of the view once, in the cell where it lies', () => {
+  let state = 3;
+  const next = (): number => (state = (state * 16807) % 2147483647) / 2147483647;
+  const lines = [0, 1].map(() => {
+    const line = new Line({ coloured: false });
+    line.append(batch(0, Array.from({ length: 5000 }, () => next() * 100), Array.from({ length: 5000 }, () => next() * 50), Array.from({ length: 5000 }, (_, i) => (i % 10 === 0 ? 1 : 0))));
+    return line;
+  });
+  const view = { x0: 20, x1: 80, y0: 10, y1: 40, width: 120, height: 60 };
+  const { x, y, counts, most } = countCells(lines, view);
+  const inView = (px: number, py: number): boolean => px > view.x0 && px < view.x1 && py > view.y0 && py < view.y1;
+  let [expected, counted] = [0, 0];
+  for (const { x: xs, y: ys, n } of lines) for (let i = 0; i < n; i += 1) if (inView(xs[i]!, ys[i]!)) expected += 1;
+  counts.forEach((count, i) => { if (inView(x[i]!, y[i]!)) counted += count; });
+  expect(counted).toBe(expected);
+  expect(Math.max(...counts)).toBe(most);
+  // Cells lie on whole pixels.
+  const px = [...x].map((at) => ((at - view.x0) / 60) * 120 - CELL_PX / 2);
+  expect(px.every((at) => Math.abs(at / CELL_PX - Math.round(at / CELL_PX)) < 1e-9)).toBe(true);
 });

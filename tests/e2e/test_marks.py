@@ -134,6 +134,32 @@ def test_the_area_of_points_grows_evenly_with_their_size(
     assert middle == pytest.approx((least + most) / 2, rel=0.08)
 
 
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_a_density_colours_each_cell_by_its_rows(plot: Plot, series: str, renderer: str) -> None:
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(50, 12, 30_000), rng.normal(0, 0.25, 30_000)
+    log_rows(series, 30_000, x=x, y=y)
+    open_at(plot, series, VIEW, mark="density", renderer=renderer)
+    assert plot.stats["detail"]["cells"] == 1
+    pixels = plot.pixels()
+    height, width = pixels.shape[:2]
+    px, py = raster.to_pixels(x, y, VIEW, (height, width))
+    cells = np.zeros((height // 2 + 1, width // 2 + 1), dtype=int)
+    inside = (px >= 0) & (px < width) & (py >= 0) & (py < height)
+    np.add.at(cells, (py[inside].astype(int) // 2, px[inside].astype(int) // 2), 1)
+    counts = np.repeat(np.repeat(cells, 2, axis=0), 2, axis=1)[:height, :width]
+    assert ((counts > 0) == plot.marks()).all()
+    seen = {
+        int(count): {tuple(colour) for colour in pixels[counts == count][:, :3].tolist()}
+        for count in np.unique(counts)
+    }
+    # One colour for each count, and green grows with it, as in viridis.
+    assert all(len(colours) == 1 for colours in seen.values())
+    greens = [next(iter(seen[count]))[1] for count in sorted(seen) if count > 0]
+    assert greens == sorted(greens) and greens[-1] > greens[0] + 100
+    plot.page.get_by_text("Rows in a cell").wait_for()
+
+
 def colours_at(plot: Plot, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> list[list[int]]:
     pixels = plot.pixels()
     px, py = raster.to_pixels(x, y, VIEW, (pixels.shape[0], pixels.shape[1]))

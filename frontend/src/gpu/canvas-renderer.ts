@@ -1,6 +1,7 @@
 /** Draws the same parts with Canvas2D, where there is no WebGPU. */
 
 import { clipSegment } from '../model/clip';
+import { CELL_PX } from '../model/density';
 import { css, mix, type Rgb } from '../model/colour';
 import {
   SIZED_RADIUS_PX, sizedRadius, type DrawItem, type Picture, type Pixels, type Renderer,
@@ -55,6 +56,7 @@ function paint(context: Context, picture: Picture): void {
     if (to <= from) continue;
     for (const mark of item.marks) {
       if (item.part.kind === 'columns') new Strokes(context, item, picture).columns(at, from, to);
+      else if (mark === 'cells') cells(context, item, picture, at);
       else if (mark === 'line') new Strokes(context, item, picture).rows(at, from, to);
       else if (to - from > MOST_ARCS && !item.size) stamps(context, item, picture, at, from, to);
       else discs(context, item, picture, at, from, to);
@@ -205,4 +207,21 @@ function discs(context: Context, item: DrawItem, picture: Picture, at: Placement
     context.arc(x, y, radius, 0, 2 * Math.PI);
   }
   context.fill();
+}
+
+/** Squares of whole pixels, straight into the image. */
+function cells(context: Context, item: DrawItem, picture: Picture, at: Placement): void {
+  const { data, floats } = item.part;
+  const { width, height } = picture;
+  const image = context.getImageData(0, 0, width, height);
+  const words = new Uint32Array(image.data.buffer);
+  for (let o = 0; o < floats; o += FLOATS_PER.cells) {
+    const left = Math.round(at.ox + data[o]! * at.sx - CELL_PX / 2);
+    const top = Math.round(at.oy + data[o + 1]! * at.sy - CELL_PX / 2);
+    const word = opaque(colourAt(item, picture, data[o + 2]!));
+    for (let y = Math.max(0, top); y < Math.min(height, top + CELL_PX); y += 1) {
+      for (let x = Math.max(0, left); x < Math.min(width, left + CELL_PX); x += 1) words[y * width + x] = word;
+    }
+  }
+  context.putImageData(image, 0, 0);
 }

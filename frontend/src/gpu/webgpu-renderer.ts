@@ -1,9 +1,11 @@
 /** Draws a picture with WebGPU: one render pass, one submit. */
 
-import type { DrawItem, Picture, Pixels, Renderer } from '../model/renderer';
+import { CELL_PX } from '../model/density';
+import type { DrawItem, DrawnMark, Picture, Pixels, Renderer } from '../model/renderer';
 import { SIZED_RADIUS_PX } from '../model/renderer';
 import { FLOATS_PER, placement, visibleRecords, type Part } from '../model/scene';
 import { PartBuffers } from './buffers';
+import { cellsPass } from './cells-pass';
 import { envelopePass } from './envelope-pass';
 import { linePass } from './line-pass';
 import { bindGroupLayout, CORNERS, type Pass } from './pass';
@@ -17,7 +19,7 @@ interface Draw {
   to: number;
 }
 
-type PassName = 'line' | 'points' | 'envelope';
+type PassName = DrawnMark | 'envelope';
 
 export class WebGpuRenderer implements Renderer {
   readonly kind = 'webgpu';
@@ -37,6 +39,7 @@ export class WebGpuRenderer implements Renderer {
     this.passes = {
       line: linePass(device, layout, format),
       points: pointsPass(device, layout, format),
+      cells: cellsPass(device, layout, format),
       envelope: envelopePass(device, layout, format),
     };
     this.buffers = new PartBuffers(device, layout);
@@ -152,7 +155,7 @@ export class WebGpuRenderer implements Renderer {
         scale: [at.sx, at.sy],
         offset: [at.ox, at.oy],
         size: [view.width, view.height],
-        radius: radius * ratio,
+        radius: mark === 'cells' ? CELL_PX / 2 : radius * ratio,
         fade,
         colour: [colour[0] / 255, colour[1] / 255, colour[2] / 255, 1],
         ground: [ground[0] / 255, ground[1] / 255, ground[2] / 255, 1],

@@ -131,10 +131,12 @@ export function bind(layer: LayerSpec, series: Series, attributes: Field[]): Bin
     const x = binder.position('x', layer.x, standardX);
     const xField = series.fields.find((field) => field.handle === x.handle) ?? standardX;
     const color = binder.optional('color', layer.color, layer.group.length > 0 ? 'coloured by group' : 'coloured by run');
+    const y = binder.position('y', layer.y, defaultY(series, xField));
+    if (layer.mark === 'density' && (x.kind === 'attr' || y.kind === 'attr')) throw new Unbound('A density needs fields of the series on x and y, no attribute. Choose another mark.');
     const bound: Bound = {
       series,
       x,
-      y: binder.position('y', layer.y, defaultY(series, xField)),
+      y,
       color,
       categorical: isCategorical(color, layer.colorAs),
       group: binder.several('group', layer.group, 'not grouped'),

@@ -5,12 +5,17 @@ import type { ScaleName } from './scale';
 import type { JsonScalar, RunFilter } from './types';
 
 export type Source = { kind: 'field' | 'attr'; name: string };
-export type Mark = 'line' | 'step' | 'points' | 'line_points';
+export type Mark = 'line' | 'step' | 'points' | 'line_points' | 'density';
 export type RendererChoice = 'auto' | 'webgpu' | 'canvas';
 export type ColourAs = 'continuous' | 'categorical';
 export type Smoothing = { kind: 'ema'; distance: number } | { kind: 'mean'; rows: number };
 
-export const MARKS: readonly Mark[] = ['line', 'step', 'points', 'line_points'];
+export const MARKS: readonly Mark[] = ['line', 'step', 'points', 'line_points', 'density'];
+/** Whether a mark joins rows to a line. */
+export function isJoined(mark: Mark): boolean {
+  return mark !== 'points' && mark !== 'density';
+}
+
 export const SCALES: readonly ScaleName[] = ['linear', 'log', 'symlog', 'time'];
 export const MOST_LAYERS = 20;
 export const WIDTHS = [0.5, 10] as const;

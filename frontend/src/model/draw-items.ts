@@ -17,7 +17,7 @@ export interface DrawnLayer {
 /** The raw line behind a smoothed one. */
 const FAINT = 0.75;
 
-const MARKS: Record<Mark, DrawItem['marks']> = { line: ['line'], step: ['line'], points: ['points'], line_points: ['line', 'points'] };
+const MARKS: Record<Mark, DrawItem['marks']> = { line: ['line'], step: ['line'], points: ['points'], line_points: ['line', 'points'], density: ['points'] };
 
 /** Later layers over earlier ones; in a layer faint lines first, highlighted ones last. */
 export function drawItems(parts: Iterable<Part>, order: string[], layers: DrawnLayer[], painting: Painting, ground: Ground): DrawItem[] {
@@ -32,7 +32,7 @@ export function drawItems(parts: Iterable<Part>, order: string[], layers: DrawnL
     items.push({
       part,
       view: layer.view,
-      marks: part.kind === 'columns' ? ['line'] : MARKS[layer.mark],
+      marks: part.kind === 'columns' ? ['line'] : part.kind === 'cells' ? ['cells'] : MARKS[layer.mark],
       colour: painting.colours.get(part.line) ?? NONE[ground],
       ramp: ramp ? { ...ramp, table: part.layer } : null,
       size: part.kind === 'sized' ? (painted.sizes?.ramp(part.frame.bs) ?? null) : null,

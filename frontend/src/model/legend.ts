@@ -17,7 +17,8 @@ export type Legend =
   | { kind: 'runs' }
   /** One run, several layers: each has its colour. */
   | { kind: 'layer'; colour: Rgb }
-  | { kind: 'ramp'; ramp: Ramp; none: boolean }
+  /** `none`: some run lacks the value. `counts`: of rows in a cell. */
+  | { kind: 'ramp'; ramp: Ramp; none: boolean; counts?: boolean }
   | { kind: 'categories'; categories: Category[]; more: number };
 
 export interface SizeLegend {

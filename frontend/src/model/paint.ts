@@ -28,6 +28,8 @@ export interface PaintLayer {
   sizeRange: Range | null;
   /** Words of a categorical series field, by their numbers. */
   categories: string[];
+  /** Of a density: the greatest count. */
+  most?: number | null;
 }
 
 export interface PaintInput {
@@ -96,7 +98,11 @@ export class Painter {
 
   private ink(layer: PaintLayer, index: number, input: PaintInput, runs: number, table: (key: string, make: () => Table) => void): Omit<Inked, 'table'> {
     const { ground } = input;
-    const { color, categorical } = layer;
+    const { color, categorical, most } = layer;
+    if (most) {
+      table(`ramp ${ground}`, () => rampTable(ground));
+      return byCount(most, ground);
+    }
     if (color?.kind === 'field' && categorical) return this.byRowCategory(layer, input, table);
     table(`ramp ${ground}`, () => rampTable(ground));
     if (color?.kind === 'field') return byRowValue(layer, ground);
@@ -194,6 +200,16 @@ function byRowValue({ colourRange }: PaintLayer, ground: Ground): Omit<Inked, 't
     colourOf: () => NONE[ground],
     legend: { kind: 'ramp', ramp: { domain, log: false }, none: false },
     rowRamp: (bc) => ({ scale, offset: scale === 0 ? 128 : (bc - domain.min) * scale }),
+  };
+}
+
+/** Of cells that hold 1 … `most` rows, by the logarithm. */
+function byCount(most: number, ground: Ground): Omit<Inked, 'table'> {
+  const scale = most > 1 ? 255 / Math.log10(most) : 0;
+  return {
+    colourOf: () => NONE[ground],
+    legend: { kind: 'ramp', ramp: { domain: { min: 1, max: most }, log: most > 1 }, none: false, counts: true },
+    rowRamp: () => ({ scale, offset: scale === 0 ? 128 : 0 }),
   };
 }
 

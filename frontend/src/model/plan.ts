@@ -60,8 +60,9 @@ export function planLine(line: Line, view: PixelView, mark: Mark, rowsInView: nu
   const to = Math.min(line.n, upperBound(line.x, view.x1 + margin, from, line.n) + 1);
   const inside = upperBound(line.x, view.x1, from, to) - lowerBound(line.x, view.x0, from, to);
   const most = rowsInView > CROWDED_ROWS ? CROWDED_ROWS_PER_COLUMN : ROWS_PER_COLUMN;
-  if (mark !== 'points' && inside > most * view.width) return { kind: 'envelope', grid: gridFor(view) };
-  if (mark === 'points' && rowsInView > POINTS_IN_FULL && inside > view.width) return { kind: 'pixels', from, to };
+  const dots = mark === 'points' || mark === 'density';
+  if (!dots && inside > most * view.width) return { kind: 'envelope', grid: gridFor(view) };
+  if (dots && rowsInView > POINTS_IN_FULL && inside > view.width) return { kind: 'pixels', from, to };
   const first = Math.floor(from / CHUNK_ROWS);
   const last = Math.floor((to - 1) / CHUNK_ROWS);
   if (chunksNeedAnchor(line, view, first, last)) return { kind: 'anchored', from, to };

@@ -4,12 +4,15 @@ import type { Rgb } from './colour';
 import type { Part } from './scene';
 import type { PixelView } from './viewport';
 
+/** `cells`: squares of `CELL_PX` around each record. */
+export type DrawnMark = 'line' | 'points' | 'cells';
+
 export interface DrawItem {
   part: Part;
   /** The window of the part's layer. */
   view: PixelView;
   /** What is drawn through or at the records, in this order. */
-  marks: readonly ('line' | 'points')[];
+  marks: readonly DrawnMark[];
   colour: Rgb;
   /** Index into the layer's table = colour value * scale + offset; `null`: all rows in `colour`. */
   ramp: { scale: number; offset: number; table: number } | null;

@@ -2,10 +2,10 @@
 
 import type { PixelView } from './viewport';
 
-/** `rows`: x, y, colour of each row. `sized`: and its size. `columns`: an envelope, see `envelope.ts`. */
-export type PartKind = 'rows' | 'sized' | 'columns';
+/** `rows`: x, y, colour of each row. `sized`: and its size. `cells`: x, y, log10 of the count. `columns`: see `envelope.ts`. */
+export type PartKind = 'rows' | 'sized' | 'cells' | 'columns';
 
-export const FLOATS_PER: Record<PartKind, number> = { rows: 3, sized: 4, columns: 8 };
+export const FLOATS_PER: Record<PartKind, number> = { rows: 3, sized: 4, cells: 3, columns: 8 };
 
 /** value = base + unit * float32; the units are powers of two. Colour and size have a base only. */
 export interface Frame32 {

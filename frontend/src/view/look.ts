@@ -17,7 +17,8 @@ function axisLook(place: Place, layers: LayerRequest[], { scale, constant }: Axi
   if (columns.length === 0) return null;
   const units = new Set(columns.map(({ unit }) => unit));
   return {
-    title: sharedTitle(columns),
+    // On a calendar the unit of the numbers says nothing.
+    title: sharedTitle(scale === 'time' ? columns.map((column) => ({ ...column, unit: null })) : columns),
     integer: columns.every(({ type }) => type === 'int'),
     scale: { name: scale, constant },
     unit: units.size === 1 ? [...units][0]! : null,

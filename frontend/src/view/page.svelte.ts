@@ -354,7 +354,7 @@ export class Page {
         const layer = info?.layers[i];
         return {
           lines: layer?.lines ?? [], color: bound?.color ?? null, categorical: bound?.categorical ?? false,
-          colourRange: layer?.colourRange ?? null, sizeRange: layer?.sizeRange ?? null, categories: layer?.categories ?? [],
+          colourRange: layer?.colourRange ?? null, sizeRange: layer?.sizeRange ?? null, categories: layer?.categories ?? [], most: layer?.most ?? null,
         };
       }),
       hide: this.document.hide,

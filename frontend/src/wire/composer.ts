@@ -4,6 +4,7 @@ import { union, type PixelView, type Range } from '../model/viewport';
 import {
   chunkPositions, encodeAnchored, encodeColumns, encodeRows, picked, stepped, unitFor, viewFrame, type Form, type Polyline,
 } from '../model/encode';
+import { countCells, LEAST_ROWS } from '../model/density';
 import { envelope } from '../model/envelope';
 import { CHUNK_ROWS, type Line } from '../model/line';
 import { byPlace, type ByPlace, type Spans } from '../model/places';
@@ -57,15 +58,20 @@ export class Composer {
 
   private composeLayer(lines: Lines, layer: number, view: PixelView): LayerInfo {
     const shown = [...lines.shown()];
-    const detail: Detail = { rows: 0, envelopes: 0, paths: 0, pixels: 0 };
+    const detail: Detail = { rows: 0, envelopes: 0, paths: 0, pixels: 0, cells: 0 };
     let rowsInView = 0;
     for (const { group } of shown) rowsInView += rowsAcross(group.line, view);
+    if (lines.request.mark === 'density' && rowsInView > LEAST_ROWS) {
+      detail.cells = shown.length;
+      const most = this.wantCells(shown, layer, view);
+      return { ...account(lines, shown, view), detail, most, labels: labelsOf(lines, shown) };
+    }
     for (const { group } of shown) {
       const smooth = group.smooth?.update();
       this.draw({ id: group.id, line: group.line, layer, view, lines, faint: smooth !== undefined }, rowsInView, detail);
       if (smooth) this.draw({ id: group.id, line: smooth, layer, view, lines, faint: false }, rowsInView, null);
     }
-    return { ...account(lines, shown, view), detail, labels: labelsOf(lines, shown) };
+    return { ...account(lines, shown, view), detail, most: null, labels: labelsOf(lines, shown) };
   }
 
   private draw(wish: Wish, rowsInView: number, detail: Detail | null): void {
@@ -93,6 +99,22 @@ export class Composer {
     this.sent.set(key, { line, version: line.version, to: 0, frame, made });
     const kind = plan.kind === 'envelope' ? 'columns' : kindOf(formOf(wish));
     this.put(key, wish, kind, plan.kind !== 'path', frame, data);
+  }
+
+  /** One part for the whole layer; returns the greatest count. */
+  private wantCells(shown: Shown, layer: number, view: PixelView): number {
+    const key = `${layer}/cells`;
+    this.wanted.add(key);
+    const all = shown.map(({ group }) => group.line);
+    const made = [...Object.values(view), ...all.flatMap((line) => [line.version, line.n])].join();
+    const sent = this.sent.get(key);
+    if (sent && sent.line === all[0] && sent.made === made) return sent.to;
+    const { x, y, counts, most } = countCells(all, view);
+    const frame = viewFrame(view, 0);
+    const data = encodeRows({ x, y, c: counts.map(Math.log10), s: null, n: x.length }, 0, x.length, frame, { sized: false, step: false });
+    this.sent.set(key, { line: all[0]!, version: 0, to: most, frame, made });
+    this.patches.push({ op: 'put', part: { key, layer, line: key, kind: 'cells', rising: false, ...frame, data } });
+    return most;
   }
 
   private wantChunk(key: string, wish: Wish, chunk: number): void {
@@ -148,12 +170,12 @@ function encodePlan(wish: Wish, plan: ViewPlan, frame: Frame32): Float32Array<Ar
     rows = picked(rows, thinned(rows, view));
     [from, to] = [0, rows.n];
   }
-  return encodeAnchored(rows, from, to, frame, lines.request.mark !== 'points', form.sized);
+  return encodeAnchored(rows, from, to, frame, lines.request.mark !== 'points' && lines.request.mark !== 'density', form.sized);
 }
 
 type Shown = { run: RunLines; group: GroupLine }[];
 
-function account(lines: Lines, shown: Shown, view: PixelView): Omit<LayerInfo, 'detail' | 'labels'> {
+function account(lines: Lines, shown: Shown, view: PixelView): Omit<LayerInfo, 'detail' | 'labels' | 'most'> {
   let rowsBehind = 0;
   for (const { stored } of lines.byRun.values()) rowsBehind += stored.rows;
   let rowsDrawn = 0;

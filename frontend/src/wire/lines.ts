@@ -3,6 +3,7 @@
 import type { BoundColumn } from '../model/bindings';
 import { boundAttributes } from '../model/bindings';
 import { categoryKey } from '../model/colour';
+import { isJoined } from '../model/document';
 import { Line, nothingLeftOut, reasonCode, REASONS, type NotDrawn } from '../model/line';
 import type { ByPlace } from '../model/places';
 import { LINEAR } from '../model/scale';
@@ -178,11 +179,11 @@ export class Lines {
     const known = entry.byGroup.get(key);
     if (known) return known;
     const { color, size, order, mark, smoothing } = this.request;
-    const line = new Line({ coloured: color?.kind === 'field', sized: size !== null, ordered: order !== null && mark !== 'points' });
+    const line = new Line({ coloured: color?.kind === 'field', sized: size !== null, ordered: order !== null && isJoined(mark) });
     const made: GroupLine = {
       id: `${this.layer}/${entry.stored.head.run}${key && `/${key}`}`,
       groups, line,
-      smooth: smoothing && mark !== 'points' ? new Smooth(line, smoothing) : null,
+      smooth: smoothing && isJoined(mark) ? new Smooth(line, smoothing) : null,
       hidden: groups.some((value) => this.hide.has(categoryKey(value))),
     };
     entry.byGroup.set(key, made);
@@ -199,7 +200,7 @@ export class Lines {
     return {
       c,
       s: size && at(size, this.aside.s),
-      o: order && mark !== 'points' ? at(order, this.aside.o) : null,
+      o: order && isJoined(mark) ? at(order, this.aside.o) : null,
       x: at(x, this.spaces[xAxis]),
       y: at(y, this.spaces[yAxis]),
       reasons,

@@ -60,6 +60,8 @@ export interface Detail {
   envelopes: number;
   paths: number;
   pixels: number;
+  /** Rows are counted, cell by cell. */
+  cells: number;
 }
 
 export interface LayerInfo {
@@ -73,6 +75,8 @@ export interface LayerInfo {
   colourRange: Range | null;
   sizeRange: Range | null;
   categories: string[];
+  /** Of a density that is drawn as such: the greatest count of a cell. */
+  most: number | null;
   /** Newest drawn row of each line with a label. */
   labels: { id: string; x: number; y: number; text: string }[];
 }
