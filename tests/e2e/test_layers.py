@@ -264,7 +264,7 @@ def test_choices_are_undone_and_redone(plot: Plot, series: str) -> None:
     page = plot.page
     undo, redo = (page.get_by_role("button", name=name) for name in ("Undo", "Redo"))
     assert undo.is_disabled() and redo.is_disabled()
-    page.get_by_role("button", name="Points").click()
+    page.get_by_label("Mark").select_option("points")
     page.get_by_label("Scale of y").select_option("log")
     assert "mark=points" in page.url and "yscale=log" in page.url
     undo.click()
@@ -395,6 +395,18 @@ def test_a_copied_link_survives_renaming(plot: Plot, series: str) -> None:
     plot.wait_until_ready()
     plot.wait_for_drawn(ROWS)
     assert plot.page.title().startswith("loss over step")
+
+
+def test_the_rows_behind_a_layer_are_saved_as_a_file(plot: Plot, series: str) -> None:
+    [adam, _] = log_runs(series)
+    plot.open(series, **LOSS, runs=adam)
+    plot.wait_for_drawn(ROWS)
+    with plot.page.expect_download() as saved:
+        plot.page.get_by_label("Export rows").select_option("CSV")
+    head, *lines = saved.value.path().read_text().splitlines()
+    assert head == '"run","step","loss","accuracy","when","phase","optimizer"'
+    assert len(lines) == ROWS
+    assert lines[0].startswith(f'"{adam}",0,1.0,') and lines[0].endswith('"warm","adam"')
 
 
 def test_a_filter_in_the_address_chooses_the_runs(plot: Plot, series: str) -> None:

@@ -1,6 +1,6 @@
 /** From the names of a document to fields: what is bound, what was chosen by default, what is wrong. */
 
-import type { ColourAs, LayerSpec, RowCondition, Source } from './document';
+import { emptyLayer, type ColourAs, type LayerSpec, type RowCondition, type Source } from './document';
 import { isNumeric, type DataType, type Field, type Series } from './types';
 
 export interface BoundColumn {
@@ -178,4 +178,18 @@ export function axisTitle({ name, unit }: { name: string; unit: string | null })
 /** What several layers on one axis have in common; else all their names. */
 export function sharedTitle(columns: BoundColumn[]): string {
   return [...new Set(columns.map(axisTitle))].join(' · ');
+}
+
+/** A layer beside this one: the same runs and x, the next number that is not shown yet, on a y axis of its own. */
+export function nextLayer(layer: LayerSpec, bound: Bound | null, shown: (Bound | null)[]): LayerSpec {
+  const used = [bound?.x.handle, ...shown.map((each) => each?.y.handle)];
+  const y = bound?.series.fields.find(({ handle, data_type }) => isNumeric(data_type) && !used.includes(handle));
+  return {
+    ...emptyLayer(),
+    series: bound?.series.name ?? layer.series, tags: layer.tags, runs: layer.runs, filter: layer.filter, mark: layer.mark,
+    x: bound && { kind: bound.x.kind, name: bound.x.name },
+    y: y ? { kind: 'field', name: y.name } : null,
+    xAxis: layer.xAxis,
+    yAxis: layer.yAxis === 'left' ? 'right' : 'left',
+  };
 }

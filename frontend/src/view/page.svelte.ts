@@ -1,9 +1,9 @@
 /** The page's state: the document in the address bar, what the server told, and what the plot said last. */
 
 import { documentFromQuery, documentToQuery } from '../model/address';
-import type { Bound } from '../model/bindings';
+import { nextLayer, type Bound } from '../model/bindings';
 import type { Ground } from '../model/colour';
-import { changeLayer, emptyLayer, type LayerSpec, type PlotDocument } from '../model/document';
+import { changeLayer, type LayerSpec, type PlotDocument } from '../model/document';
 import { documentFromJson, documentToJson } from '../model/document-json';
 import { Painter, type Painting } from '../model/paint';
 import { byPlace, type Place } from '../model/places';
@@ -12,6 +12,7 @@ import type { Patch } from '../model/scene';
 import type { Series, TagCount } from '../model/types';
 import type { Catalogue, WholeRow } from '../wire/catalogue';
 import type { LiveState } from '../wire/feed';
+import type { Download } from '../wire/http';
 import type { Hit, LayerInfo, LayerRequest, PlotRequest, SceneInfo } from '../wire/protocol';
 import { Steps } from './history.svelte';
 import { LayerContext } from './layer-context.svelte';
@@ -153,17 +154,8 @@ export class Page {
     this.commit({ ...changeLayer(this.document, this.active, { runs: [run] }), hide: [] });
   }
 
-  /** A copy of the chosen layer, with the next number on a y axis of its own. */
   addLayer(): void {
-    const { layer, context } = this;
-    const numbers = context.bound ? context.bound.series.fields.filter(({ data_type }) => data_type === 'int' || data_type === 'float') : [];
-    const used = [context.bound?.x.handle, ...this.contexts.map(({ bound }) => bound?.y.handle)];
-    const y = numbers.find(({ handle }) => !used.includes(handle));
-    const x = context.bound ? { kind: context.bound.x.kind, name: context.bound.x.name } : null;
-    const added: LayerSpec = {
-      ...emptyLayer(), series: context.current?.name ?? layer.series, tags: layer.tags, runs: layer.runs, filter: layer.filter,
-      x, y: y ? { kind: 'field', name: y.name } : null, mark: layer.mark, xAxis: layer.xAxis, yAxis: layer.yAxis === 'left' ? 'right' : 'left',
-    };
+    const added = nextLayer(this.layer, this.context.bound, this.contexts.map(({ bound }) => bound));
     this.commit({ ...this.document, layers: [...this.document.layers, added] });
     this.active = this.document.layers.length - 1;
   }
@@ -214,6 +206,13 @@ export class Page {
     const { plot } = await this.catalogue.validate(documentToJson({ ...this.document, layers: bound }));
     const held = { ...documentFromJson(plot), renderer: this.document.renderer };
     return `${location.origin}${location.pathname}${documentToQuery(held)}`;
+  }
+
+  /** All rows behind the chosen layer, whatever of them is in view. Throws what the server refuses. */
+  async exportRows(accept: string): Promise<Download> {
+    const { context, layer } = this;
+    const filter = { ...context.filter(), ...(layer.runs && { handles: layer.runs }) };
+    return this.catalogue.rowsAsFile(context.current!, filter, context.attributes.map(({ field }) => field), accept);
   }
 
   receive(patches: Patch[], info: SceneInfo | null): void {

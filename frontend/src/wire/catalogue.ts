@@ -1,7 +1,7 @@
 /** What the page asks about series, tags, attributes and runs. */
 
 import { parseScalar, type AttributeCoverage, type Field, type JsonScalar, type Run, type RunFilter, type Series, type TagCount } from '../model/types';
-import { getAll, postJson, type Access } from './http';
+import { getAll, postForFile, postJson, type Access, type Download } from './http';
 import type { HitValue } from './protocol';
 
 export interface Common {
@@ -58,6 +58,11 @@ export class Catalogue {
   /** Holds a plot to the catalogue: the document with handles in place of names. */
   validate(document: unknown): Promise<{ plot: Record<string, unknown> }> {
     return postJson(this.access, 'plots/validate', document);
+  }
+
+  /** All rows behind a layer, every field of its series and these attributes. */
+  rowsAsFile(series: Series, filter: RunFilter, attributes: Field[], accept: string): Promise<Download> {
+    return postForFile(this.access, 'data/', { filter, series: series.handle, attributes: attributes.map(({ handle }) => handle) }, accept);
   }
 
   /** One row; `null`: the run was deleted or replaced. `attributes`: those that its run may have. */
