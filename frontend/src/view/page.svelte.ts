@@ -69,6 +69,7 @@ export class Page {
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private runsTimer: ReturnType<typeof setTimeout> | undefined;
   private shownBound = '';
+  private shownColours = '';
   /** Which layer of the document each layer of `info` is. */
   private shownLayers: number[] = [];
 
@@ -314,7 +315,9 @@ export class Page {
     this.shownBound = this.boundText();
     this.shownLayers = this.drawn;
     if (before !== this.shownLayers.join()) this.info = null;
-    this.painter.reset();
+    const colours = JSON.stringify(this.contexts.map(({ bound }) => [bound?.color, bound?.categorical, bound?.group]));
+    if (colours !== this.shownColours) this.painter.reset();
+    this.shownColours = colours;
     const look = lookOf(layers, this.drawn.map((i) => document.layers[i]!), document.axes);
     this.service.plot({ layers, scales: byPlace((place) => ({ name: document.axes[place].scale, constant: document.axes[place].constant })), hide: document.hide });
     plot.begin(look, byPlace((place) => document.axes[place].range));

@@ -63,6 +63,8 @@ export class PlotElement extends HTMLElement {
   private layers: LayerLook[] = [];
   /** Shown when the first picture of it comes: till then the old one stands with its own axes. */
   private nextLook: PlotLook | null = null;
+  /** The next hit is a click's. */
+  private picking = false;
   private pointer: { x: number; y: number } | null = null;
   private size = { width: 0, height: 0 };
   private box: Box = { left: 60, top: 14, width: 100, height: 100 };
@@ -146,6 +148,8 @@ export class PlotElement extends HTMLElement {
   }
 
   receiveHit(hit: Hit | null): void {
+    if (this.picking) this.onPick(hit);
+    this.picking = false;
     this.tip.show(this.pointer ? hit : null, (hit && this.painting?.colours.get(hit.line)) ?? null);
     this.placeTip();
   }
@@ -293,7 +297,13 @@ export class PlotElement extends HTMLElement {
   private choosePoint(at: { x: number; y: number }): void {
     this.focus();
     this.pointer = at;
-    this.onPick(this.tip.shown);
+    if (this.tip.shown) {
+      this.onPick(this.tip.shown);
+      return;
+    }
+    // A finger has not hovered before it taps.
+    this.picking = true;
+    this.askHover();
   }
 
   private askHover(): void {
