@@ -181,7 +181,7 @@ def _dump_layer(layer: Layer) -> dict[str, Any]:
     dumped: dict[str, Any] = {}
     for name, value in _changed(layer).items():
         if name == "rows":
-            value = [_dump_rows(condition) for condition in layer.rows]
+            value = [dump_condition(condition) for condition in layer.rows]
         elif name in LISTS:
             value = [dump_source(source) for source in value]
         elif isinstance(value, Source):
@@ -197,7 +197,7 @@ def _dump_layer(layer: Layer) -> dict[str, Any]:
     return dumped
 
 
-def _dump_rows(condition: RowCondition) -> dict[str, Any]:
+def dump_condition(condition: RowCondition) -> dict[str, Any]:
     dumped: dict[str, Any] = {"field": condition.field, **dict(condition.bounds)}
     if condition.values is not None:
         dumped["values"] = list(condition.values)

@@ -10,11 +10,11 @@ from typing import Any
 from catalog.definitions import resolve_fields, resolve_series
 from catalog.errors import Illegal
 from catalog.snapshot import FieldInfo, SeriesInfo, load_series
-from catalog.types import dump_value, parse_value
 from plotting.series_fields import NUMERIC, find_position
-from plotting.spec import LEGAL_TYPES, LISTS, Layer, Plot, RowCondition, Source
+from plotting.spec import LEGAL_TYPES, LISTS, Layer, Plot, RowCondition, Source, dump_condition
 from plotting.spec_parsing import At
 from runs.filters import parse_filter
+from runs.row_filters import parse_row_filter
 
 
 @dataclass(frozen=True)
@@ -100,20 +100,8 @@ class _Binder:
 
     def rows(self, condition: RowCondition, series: SeriesInfo, at: At) -> RowCondition:
         field = self.find(Source("field", condition.field), series, at)
-        if condition.bounds and field.data_type not in NUMERIC:
-            message = f"{field.name!r} is {field.data_type}: it has values, no range."
-            raise at.refuse("wrong_type", message, field=field.name)
-
-        def value(given: Any) -> Any:
-            return dump_value(
-                _placed(at, parse_value, field.data_type, given, what=f"{at}, {field.name}")
-            )
-
-        return RowCondition(
-            field.handle,
-            tuple((key, value(bound)) for key, bound in condition.bounds),
-            None if condition.values is None else tuple(map(value, condition.values)),
-        )
+        _placed(at, parse_row_filter, [dump_condition(condition)], series)
+        return dataclasses.replace(condition, field=field.handle)
 
     def filter(self, given: Mapping[str, Any] | None, at: At) -> dict[str, Any] | None:
         """The filter with handles for names, and the person for `me`."""

@@ -182,6 +182,7 @@ test('rows are chosen by exact ranges and values', () => {
   expect(kept([{ field: 'n', column: n, max: 5 }])).toBe(1);
   expect(kept([{ field: 't', column: column('t', 'text'), values: ['p', 'never'] }, { field: 'n', column: n, min: 6 }])).toBe(2);
   expect(kept([{ field: 't', column: column('t', 'text'), values: [] }])).toBe(0);
+  expect(kept([{ field: 'n', column: n, min: 5.5, max: 'Infinity' }])).toBe(3);
 });
 
 test('a step goes along first, then up', () => {

@@ -213,7 +213,7 @@ export class Page {
   async exportRows(accept: string): Promise<Download> {
     const { context, layer } = this;
     const filter = { ...context.filter(), ...(layer.runs && { handles: layer.runs }) };
-    return this.catalogue.rowsAsFile(context.current!, filter, context.attributes.map(({ field }) => field), accept);
+    return this.catalogue.rowsAsFile(context.current!, filter, layer.rows, context.attributes.map(({ field }) => field), accept);
   }
 
   receive(patches: Patch[], info: SceneInfo | null): void {

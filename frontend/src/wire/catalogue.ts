@@ -1,5 +1,6 @@
 /** What the page asks about series, tags, attributes and runs. */
 
+import type { RowCondition } from '../model/document';
 import { parseScalar, type AttributeCoverage, type Field, type JsonScalar, type Run, type RunFilter, type Series, type TagCount } from '../model/types';
 import { getAll, postForFile, postJson, type Access, type Download } from './http';
 import type { HitValue } from './protocol';
@@ -61,8 +62,8 @@ export class Catalogue {
   }
 
   /** All rows behind a layer, every field of its series and these attributes. */
-  rowsAsFile(series: Series, filter: RunFilter, attributes: Field[], accept: string): Promise<Download> {
-    return postForFile(this.access, 'data/', { filter, series: series.handle, attributes: attributes.map(({ handle }) => handle) }, accept);
+  rowsAsFile(series: Series, filter: RunFilter, rows: RowCondition[], attributes: Field[], accept: string): Promise<Download> {
+    return postForFile(this.access, 'data/', { filter, rows, series: series.handle, attributes: attributes.map(({ handle }) => handle) }, accept);
   }
 
   /** One row; `null`: the run was deleted or replaced. `attributes`: those that its run may have. */

@@ -13,7 +13,7 @@ type Exact = number | bigint;
 /** Ints are compared as ints, floats as floats: exactly. */
 function exact(value: JsonScalar, isInt: boolean): Exact {
   if (!isInt) return Number(value);
-  return typeof value === 'string' ? BigInt(value) : Number.isSafeInteger(value) ? BigInt(value as number) : Number(value);
+  return typeof value === 'string' && /^[-+]?\d+$/.test(value) ? BigInt(value) : Number.isSafeInteger(value) ? BigInt(value as number) : Number(value);
 }
 
 export class RowFilter {
@@ -34,15 +34,15 @@ export class RowFilter {
   private test(condition: BoundCondition): (value: Column[number]) => boolean {
     const { type, handle } = condition.column;
     const { min, max, min_open, max_open, values } = condition;
-    const bound = (value: JsonScalar | undefined): Exact | null => (value === undefined ? null : exact(value, type === 'int'));
+    const bound = (value: JsonScalar | undefined): Exact | null => (value === undefined || !Number.isFinite(Number(value)) ? null : exact(value, type === 'int'));
     const [low, high, above, below] = [bound(min), bound(max), bound(min_open), bound(max_open)];
     const ranged = low !== null || high !== null || above !== null || below !== null;
     const legal = values && this.legal(values, type, handle);
     return (value) => {
       if (legal && !legal.has(value)) return false;
       if (!ranged) return true;
-      // NaN passes no range.
-      if (value !== value) return false;
+      // NaN and infinities pass no range.
+      if (typeof value === 'number' && value - value !== 0) return false;
       return (low === null || value >= low) && (high === null || value <= high) && (above === null || value > above) && (below === null || value < below);
     };
   }
