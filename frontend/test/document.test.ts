@@ -12,7 +12,7 @@ const series: Series = { handle: 'h-training', name: 'training', fields: [field(
 const attributes = [field('lr', 'float'), field('optimizer', 'text'), field('seed', 'int'), field('good', 'bool')];
 
 interface Golden { query: string; plot: Record<string, unknown> }
-const golden = JSON.parse(readFileSync(new URL('../../tests/contract/golden/plots.json', import.meta.url), 'utf8')) as Golden[];
+const golden = JSON.parse(readFileSync(new URL('../../tests/contract/plots.json', import.meta.url), 'utf8')) as Golden[];
 
 test.each(golden)('the address and the JSON say the same: $query', ({ query, plot }) => {
   const document = documentFromQuery(query);

@@ -290,7 +290,7 @@ def test_more_layers_ask_the_catalogue_no_oftener(
             bind_plot(parse_plot(asked(layers)), user_name="alice")
 
 
-GOLDEN = Path(__file__).parents[1] / "contract" / "golden" / "plots.json"
+GOLDEN = Path(__file__).parents[1] / "contract" / "plots.json"
 
 
 @pytest.mark.parametrize("example", json.loads(GOLDEN.read_text()), ids=lambda one: one["query"])
