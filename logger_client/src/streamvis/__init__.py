@@ -13,6 +13,7 @@ from .errors import (
     Illegal,
     IllegalValue,
     LoggerStateError,
+    MissingLibrary,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -25,6 +26,7 @@ from .errors import (
     WriteError,
     WrongFields,
 )
+from .follow import Follow, Rows, Tombstone
 from .logger import DataLogger
 from .status import Status
 
@@ -33,18 +35,22 @@ __all__ = [
     "Columns",
     "Conflict",
     "DataLogger",
+    "Follow",
     "FrameError",
     "Illegal",
     "IllegalValue",
     "LoggerStateError",
+    "MissingLibrary",
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "Rows",
     "Run",
     "ServerRefused",
     "ShapeMismatch",
     "Status",
     "StreamvisError",
+    "Tombstone",
     "TruncatedAnswer",
     "UnknownSeries",
     "Unreachable",

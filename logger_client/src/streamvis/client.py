@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeAlias
-from urllib.parse import quote
+from typing import Self
 
-import requests
-from urllib3.exceptions import HTTPError
-
-from .attributes import attribute_values, checked_tags, from_json
-from .catalogue import Catalogue, data_type_of
-from .columns import DTYPES, Columns, Run
+from .catalogue_calls import CatalogueCalls
 from .config import find_server
-from .errors import FrameError
-from .frames import Frame, read_frames
-from .gather import Gatherer
-from .transport import Transport, results
-
-Filter: TypeAlias = Mapping[str, Any] | str | Iterable[str] | None
+from .connections import Connections
+from .data_calls import DataCalls
+from .run_calls import RunCalls
 
 
-class Client:
-    """Reads from, and administers, one server. Not to be shared between threads.
+class Client(CatalogueCalls, RunCalls, DataCalls):
+    """Reads from, and administers, one server. Methods may be called from any thread.
 
     `url`, `token`: the server, else STREAMVIS_URL and STREAMVIS_TOKEN (see `config`). Methods
     raise `ServerRefused` (NotFound, Conflict, Illegal, …) when the server says no, and
     `Unreachable` when none answers.
 
-    A `filter` is a run filter as in docs/formats/api.md, None for all runs that have rows, a run's
-    handle, or an iterable of handles.
+    A `filter` is a run filter as in docs/formats/api.md (a dict, or its text form), None for all
+    runs that have rows, a run's handle, or an iterable of handles.
     """
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
-        self._transport = Transport(find_server(url, token))
+        self._transport = Connections(find_server(url, token))
 
     def __enter__(self) -> Self:
         return self
@@ -49,176 +38,5 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the next call would open one again."""
+        """Close the connections; the next call would open one again."""
         self._transport.close()
-
-    def fields(self) -> list[dict[str, Any]]:
-        """All fields: dicts with handle, name, data_type, description, unit, created_at."""
-        return list(results(self._transport, "GET", "fields/"))
-
-    def series(self) -> list[dict[str, Any]]:
-        """All series: dicts with handle, name, fields (a list of field), created_at."""
-        return list(results(self._transport, "GET", "series/"))
-
-    def create_field(
-        self, name: str, data_type: str, description: str = "", unit: str | None = None
-    ) -> dict[str, Any]:
-        """Make a field. Raises Conflict when the name is taken."""
-        return self._transport.call("POST", "fields/", _field(name, data_type, description, unit))
-
-    def ensure_field(
-        self, name: str, data_type: str, description: str = "", unit: str | None = None
-    ) -> dict[str, Any]:
-        """Make a field unless it is there. Raises Conflict when it has another type."""
-        body = _field(name, data_type, description, unit)
-        return self._transport.call("POST", "fields/ensure", body)
-
-    def create_series(self, name: str, fields: Iterable[str]) -> dict[str, Any]:
-        """Make a series of existing fields (names or handles). Raises Conflict, Illegal."""
-        return self._transport.call("POST", "series/", {"name": name, "fields": list(fields)})
-
-    def ensure_series(self, name: str, fields: Mapping[str, str] | Iterable[str]) -> dict[str, Any]:
-        """Make a series unless it is there; `{name: type}` makes its fields, too.
-
-        Raises Conflict when it has other fields, or a field another type.
-        """
-        asked: Any = list(fields)
-        if isinstance(fields, Mapping):
-            asked = {key: data_type_of(kind) for key, kind in fields.items()}
-        return self._transport.call("POST", "series/ensure", {"name": name, "fields": asked})
-
-    def runs(self, filter: Filter = None) -> list[Run]:
-        """All runs that pass, ordered by (started_at, handle)."""
-        body = {"filter": as_filter(filter)}
-        names = {each["handle"]: each for each in self.fields()}
-        found = results(self._transport, "POST", "runs/search/", body)
-        return [_run(entry, names) for entry in found]
-
-    def run(self, handle: str) -> Run:
-        """One run. Raises NotFound."""
-        names = {each["handle"]: each for each in self.fields()}
-        return _run(self._transport.call("GET", f"runs/{quote(handle, safe='')}/"), names)
-
-    def data(
-        self,
-        filter: Filter,
-        series: str,
-        fields: Iterable[str] | None = None,
-        attributes: Iterable[str] = (),
-        window: Mapping[str, Any] | None = None,
-    ) -> Columns:
-        """The rows of one series of all runs that pass.
-
-        `series`, `fields`, `attributes`: names or handles; without `fields` all of the series.
-        `window={"size": n, "stride": m, "order": field, "group": [fields]}` asks for means over
-        windows instead of rows (docs/formats/columns.md, "Windows"); numbers are then float64.
-        One snapshot: each run's rows as of the beginning of the call. Raises TruncatedAnswer when
-        the server's answers keep ending early.
-        """
-        question = {
-            "filter": as_filter(filter),
-            "series": series,
-            "fields": None if fields is None else list(fields),
-            "attributes": list(attributes),
-        }
-        if window is not None:
-            question["window"] = dict(window)
-        gatherer = Gatherer(self._frames, question)
-        gatherer.gather()
-        return _columns(gatherer)
-
-    def _frames(self, question: dict[str, Any]) -> Iterator[Frame]:
-        with self._transport.stream("data/", question) as response:
-            yield from read_frames(_reader(response))
-
-    def delete_run(self, handle: str) -> dict[str, Any]:
-        """Hide and fence a run; answers {"deleted": 0 or 1, "rows": n}. Raises NotFound."""
-        return self._transport.call("DELETE", f"{_path(handle)}/")
-
-    def restore_run(self, handle: str) -> dict[str, Any]:
-        """Undo a deletion. Raises Conflict when the run is purged."""
-        return self._transport.call("POST", f"{_path(handle)}/restore", {})
-
-    def add_run_tags(self, handle: str, *tags: str) -> int:
-        """Tag a run; answers how many tags are new to it."""
-        body = {"tags": checked_tags(tags)}
-        return int(self._transport.call("POST", f"{_path(handle)}/tags", body)["added"])
-
-    def delete_run_tags(self, handle: str, *tags: str) -> int:
-        """Take tags off a run; answers how many it had."""
-        body = {"tags": checked_tags(tags)}
-        return int(self._transport.call("DELETE", f"{_path(handle)}/tags", body)["removed"])
-
-    def set_run_attributes(self, handle: str, /, **values: Any) -> dict[str, Any]:
-        """Give a run one value for each named field, all or none. Raises WriteError, Illegal."""
-        catalogue = Catalogue().updated(self.fields(), [])
-        body = {"values": attribute_values(values, catalogue)}
-        return self._transport.call("POST", f"{_path(handle)}/attributes", body)
-
-
-def _path(handle: str) -> str:
-    return f"runs/{quote(handle, safe='')}"
-
-
-def _field(name: str, data_type: str, description: str, unit: str | None) -> dict[str, Any]:
-    kind = data_type_of(data_type)
-    return {"name": name, "data_type": kind, "description": description, "unit": unit}
-
-
-def as_filter(filter: Filter) -> dict[str, Any] | None:
-    """The run filter as JSON; a handle or handles stand for themselves."""
-    if filter is None:
-        return None
-    if isinstance(filter, Mapping):
-        return dict(filter)
-    handles = [filter] if isinstance(filter, str) else [str(handle) for handle in filter]
-    return {"handles": handles}
-
-
-def _run(entry: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> Run:
-    rows = entry.get("rows")
-    return Run(
-        handle=str(entry.get("handle") or entry["run"]),
-        started_at=datetime.fromisoformat(entry["started_at"]),
-        generation=int(entry["generation"]),
-        state=str(entry["state"]),
-        owner=entry.get("owner"),
-        tags=tuple(entry["tags"]),
-        attributes={
-            fields[key]["name"]: from_json(value, fields[key]["data_type"])
-            for key, value in entry["attributes"].items()
-            if key in fields
-        },
-        rows=dict(rows) if isinstance(rows, Mapping) else {},
-    )
-
-
-def _columns(gatherer: Gatherer) -> Columns:
-    head = gatherer.head
-    fields = {
-        each["name"]: gatherer.column(each["handle"], DTYPES[each["data_type"]])
-        for each in head["fields"]
-    }
-    known = {each["handle"]: each for each in head["attributes"]}
-    runs = [_run(entry, known) for entry in head["runs"]]
-    attributes = {
-        each["name"]: (each["data_type"], [run.attributes.get(each["name"]) for run in runs])
-        for each in head["attributes"]
-    }
-    return Columns(runs, gatherer.counts(), fields, attributes)
-
-
-def _reader(response: requests.Response) -> Callable[[int], bytes]:
-    """`read(n)` over the answer's body: n bytes, or fewer at its end."""
-
-    def read(size: int) -> bytes:
-        pieces = []
-        try:
-            while size and (piece := response.raw.read(size, decode_content=True)):
-                pieces.append(piece)
-                size -= len(piece)
-        except HTTPError as error:
-            raise FrameError(f"the answer broke off ({type(error).__name__})") from error
-        return b"".join(pieces)
-
-    return read
