@@ -10,12 +10,12 @@ from .shared import Commands, Session
 MODULES = (fields, series, runs, append, query, tags, attributes, login, selftest)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("streamvis", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--url", help="The server; else STREAMVIS_URL, else http://127.0.0.1:8000.")
 @click.option(
     "--token", help="The token; else STREAMVIS_TOKEN, else the one stored for the server."
 )
-@click.version_option(package_name="streamvis")
+@click.version_option(package_name="streamvis", prog_name="streamvis")
 @click.pass_context
 def main(context: click.Context, url: str | None, token: str | None) -> None:
     """Fields, series, runs and rows of a Streamvis server."""

@@ -184,7 +184,7 @@ def _check_names(
     if unknown and not ignore_unknown:
         message = f"{', '.join(map(repr, unknown))} is no field of the series"
         raise IllegalInput(line, f"{message}; --ignore-unknown leaves it out")
-    if len(set(names)) != len(names):
+    if sum(name in fields for name in names) != len(fields):
         raise IllegalInput(line, "a name stands twice")
 
 

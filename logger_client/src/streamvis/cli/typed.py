@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
@@ -88,9 +89,5 @@ def parse_json_value(value: Any, data_type: str) -> Any:
         if kind is int:
             return float(_checked(str(value), problem_of_widened_int))
         return value if kind is float else _parse_float(value)
-    raise ValueError(f"{_shown(_as_json(value))} is no {data_type}")
-
-
-def _as_json(value: Any) -> str:
-    names = {None: "null", True: "true", False: "false"}
-    return names[value] if value is None or isinstance(value, bool) else str(value)
+    text = json.dumps(value)
+    raise ValueError(f"{text if len(text) <= 40 else text[:40] + '…'} is no {data_type}")
