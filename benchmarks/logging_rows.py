@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,13 @@ READABLE_TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Place:
-    """Where a benchmark logs to."""
+    """Where a benchmark logs to; `environment`: what another process needs for its database."""
 
     database: str
     url: str
     token: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    pid: int = 0
 
     def client(self) -> Client:
         return Client(self.url, self.token)

@@ -7,8 +7,9 @@ import math
 from catalog.errors import Illegal
 from plotting.datasets import KEYS
 
-# No window: its results are computed from all rows each time, and have no cursor.
-FOLLOW_KEYS = (*(key for key in KEYS if key != "window"), "timeout_secs")
+# No window: its results are computed from all rows each time, and have no cursor. No mark: it
+# stands for answers of `data/`, which tell more than what is news here.
+FOLLOW_KEYS = (*(key for key in KEYS if key not in ("window", "mark")), "timeout_secs")
 TIMEOUT_SECS, MAX_TIMEOUT_SECS = 25.0, 60.0
 # Headers of a 204 that do not leave this process: the series, and how long to hold.
 SERIES_HEADER, TIMEOUT_HEADER = "streamvis-follow-series", "streamvis-follow-secs"

@@ -1,193 +1,365 @@
 """Reading for pictures: summaries without a blob, and single rows out of big blobs.
 
 As in `runs.columns`, no transaction stays open between calls: rows never change, and how they lie
-in chunks may.
+in chunks may. Every call reads for many runs at once.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import groupby
 
 import numpy as np
 
 from catalog.snapshot import SeriesInfo
-from catalog.types import WIRE, DataType
-from runs.blobs import Row, Want, read_chunks, select_each
-from runs.buckets import Buckets, decode
-from runs.columns import Head, RowsGone
+from catalog.types import INT64_MAX, DataType
+from runs.blobs import Want, read_chunks, select_each
+from runs.bucket_blobs import Part, SummaryMoved, read_parts
+from runs.buckets import Buckets, Chunks, Ranges, all_ranges, of_ranges
+from runs.columns import Head
 from runs.frames import Array
-from runs.layouts import PLAIN, Entry, Slice, parse_layout
+from runs.layouts import LINEAR, PLAIN, Entry, Slice, parse_layout
+from runs.places import Key, Place, one_of, select_places
+from runs.summaries import BUCKET_ROWS, FAN, RECORDS, bucket_count, bucket_rows
 
-# (first row, row after the last), rising and apart
-Spans = Sequence[tuple[int, int]]
-_ATTEMPTS = 5
-
-# Sorted by us: a sort in the database would copy the blobs.
-_COARSE = (
-    "SELECT first_row, rows, level, data FROM runs_chunksummary s WHERE run_id = %s "
-    "AND generation = %s AND series_id = %s AND level IN (0, 1) AND (level = 1 OR NOT EXISTS "
-    "(SELECT 1 FROM runs_chunksummary c WHERE c.run_id = s.run_id AND c.generation = s.generation "
-    "AND c.series_id = s.series_id AND c.level = 1 AND c.first_row = s.first_row))"
-)
-_FINE = (
-    "SELECT first_row, rows, level, data FROM runs_chunksummary WHERE run_id = %s "
-    "AND generation = %s AND series_id = %s AND level = 0 AND first_row = %s"
-)
-_CHUNKS = (
-    "SELECT first_row, rows, layout FROM runs_chunk WHERE run_id = %s AND generation = %s "
-    "AND series_id = %s AND first_row >= COALESCE((SELECT MAX(first_row) FROM runs_chunk "
-    "WHERE run_id = %s AND generation = %s AND series_id = %s AND first_row <= %s), 0) "
-    "AND first_row < %s ORDER BY first_row"
-)
+CHUNKS_AT_ONCE = 4_096
+MOST_BUCKETS = 65_536  # of last levels, held at a time
+ROWS_AT_ONCE = 2**19
 
 
-class _Moved(Exception):
-    """The chunks changed between two statements."""
+class Moved(Exception):
+    """Rows are not where they were looked for: chunks were merged meanwhile, or they are gone."""
 
 
-def read_buckets(head: Head, series: SeriesInfo, positions: Sequence[int]) -> Buckets:
-    """Buckets of all rows of a run: at least those of its head, whatever came since.
+@dataclass(frozen=True)
+class View:
+    """Some fields of a series in some runs."""
 
-    They are of level 1 where there is one, else of level 0.
+    heads: Sequence[Head]
+    series: SeriesInfo
+    positions: Sequence[int]
+
+    def key(self, run: int) -> Key:
+        head = self.heads[run]
+        return head.run_id, head.generation, self.series.id
+
+    @property
+    def data_types(self) -> list[DataType]:
+        return [field.data_type for field in self.series.fields]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """The last level of some chunks, whole.
+
+    ``never_falls``: for each chunk (row) and field (column).
+    """
+
+    chunks: Chunks
+    buckets: Buckets
+    never_falls: Array
+
+
+def read_last_levels(view: View) -> Iterator[Portion]:
+    """All chunks of all runs, run after run; at least the rows of their heads, whatever came since.
 
     Raises:
-        RowsGone: they are not all there.
+        Moved: they do not follow each other, or some are missing.
     """
-    [stored] = select_each(_COARSE, [[head.run_id, head.generation, series.id]])
-    stored.sort(key=itemgetter(0))
-    end = 0
-    for first_row, rows, *_ in stored:
-        if first_row != end:
-            raise RowsGone
-        end += rows
-    if end < head.rows:
-        raise RowsGone
-    return _decode(stored, series, positions)
+    at = [0] * len(view.heads)
+    left = list(range(len(view.heads)))
+    while left:
+        chunks, ended = _list_chunks(view, left, at)
+        for run in np.unique(chunks.run).tolist():
+            at[run] = _check_follows(chunks.take(chunks.run == run), at[run])
+        for run in ended:
+            if at[run] < view.heads[run].rows:
+                raise Moved
+        left = [run for run in left if run not in ended]
+        if chunks.rows.size:
+            buckets, never_falls = read_buckets(view, chunks, all_ranges(chunks))
+            yield Portion(chunks, buckets, never_falls)
 
 
-def read_fine_buckets(
-    head: Head, series: SeriesInfo, positions: Sequence[int], chunks: Sequence[int]
-) -> Buckets:
-    """The level-0 buckets of the chunks that begin at these rows, as far as they still do."""
-    key = [head.run_id, head.generation, series.id]
-    found = select_each(_FINE, [[*key, first_row] for first_row in chunks])
-    return _decode([row for rows in found for row in rows], series, positions)
+def _check_follows(chunks: Chunks, at: int) -> int:
+    """The row after the last one."""
+    begins = np.concatenate([[at], chunks.stop[:-1]])
+    if (chunks.first_row != begins).any():
+        raise Moved
+    return int(chunks.stop[-1])
 
 
-def _decode(stored: Sequence[Row], series: SeriesInfo, positions: Sequence[int]) -> Buckets:
-    data_types = [field.data_type for field in series.fields]
-    return decode(stored, data_types, positions)
+_LEVEL = (
+    "SELECT first_row, rows FROM runs_chunksummary WHERE run_id = %s AND generation = %s "
+    "AND series_id = %s AND level = %s AND first_row >= %s ORDER BY first_row LIMIT %s"
+)
 
 
-def read_rows(
-    head: Head, series: SeriesInfo, positions: Sequence[int], spans: Spans
-) -> list[Array]:
-    """Values of these rows, as int64 or float64, one array per position; one after the other.
+def _list_chunks(view: View, runs: Sequence[int], at: Sequence[int]) -> tuple[Chunks, set[int]]:
+    """The next chunks from row ``at`` of each run, not too many; which runs end in them."""
+    known = _list_short(view, runs) if not any(at) else None
+    if known is None:
+        known = _list_next(view, runs, at)
+    listed: list[tuple[int, int, int, bool]] = []
+    ended: set[int] = set()
+    room = MOST_BUCKETS
+    for run, (every, segments) in zip(runs, known, strict=True):
+        for first_row, rows in every:
+            room -= _last_level_buckets(rows, is_segment=first_row in segments)
+            if room < 0 and listed:
+                return _as_chunks(listed), ended
+            listed.append((run, first_row, rows, first_row in segments))
+        if len(every) < CHUNKS_AT_ONCE:
+            ended.add(run)
+    return _as_chunks(listed), ended
+
+
+# First row and rows of some chunks of a run in order, and which of them are segments.
+Listed = tuple[list[tuple[int, int]], set[int]]
+_SHORT = (
+    "SELECT run_id, level, first_row, rows FROM runs_chunksummary WHERE {runs} AND generation = %s "
+    "AND series_id = %s AND level IN (0, 1) LIMIT %s"
+)
+
+
+def _list_short(view: View, runs: Sequence[int]) -> list[Listed] | None:
+    """All chunks of runs that have few; None: they have not."""
+    by_generation: dict[int, list[int]] = defaultdict(list)
+    for run in runs:
+        by_generation[view.heads[run].generation].append(view.heads[run].run_id)
+    found: dict[int, Listed] = {view.heads[run].run_id: ([], set()) for run in runs}
+    for generation, ids in by_generation.items():
+        statement = _SHORT.format(runs=one_of(len(ids)))
+        [rows] = select_each(statement, [[*ids, generation, view.series.id, CHUNKS_AT_ONCE]])
+        if len(rows) == CHUNKS_AT_ONCE:
+            return None
+        for run, level, first_row, count in rows:
+            every, segments = found[run]
+            if level:
+                segments.add(first_row)
+            else:
+                every.append((first_row, count))
+    for every, _ in found.values():
+        every.sort()
+    return [found[view.heads[run].run_id] for run in runs]
+
+
+def _list_next(view: View, runs: Sequence[int], at: Sequence[int]) -> list[Listed]:
+    asked = [[*view.key(run), level, at[run], CHUNKS_AT_ONCE] for run in runs for level in (0, 1)]
+    found = iter(select_each(_LEVEL, asked))
+    return [(next(found), {first_row for first_row, _ in next(found)}) for _ in runs]
+
+
+def _last_level_buckets(rows: int, *, is_segment: bool) -> int:
+    return FAN if is_segment else bucket_count(rows, 0)
+
+
+def _as_chunks(listed: Sequence[tuple[int, int, int, bool]]) -> Chunks:
+    run, first_row, rows, top = (np.array([one[at] for one in listed], "i8") for at in range(4))
+    level = 1
+    while (longer := (top == level) & (-(-rows // bucket_rows(level)) > FAN)).any():
+        top[longer] += 1
+        level += 1
+    return Chunks(run, first_row, rows, top)
+
+
+def read_buckets(view: View, chunks: Chunks, ranges: Ranges) -> tuple[Buckets, Array]:
+    """These buckets, in order; and for each (chunk, level) of the ranges which fields never fall.
+
+    Raises:
+        Moved: a chunk is not there any more.
+    """
+    parts = list(_parts(view, chunks, ranges))
+    try:
+        pieces = read_parts(parts, view.data_types, view.positions)
+    except SummaryMoved:
+        raise Moved from None
+    fields = []
+    for place, position in enumerate(view.positions):
+        joined = b"".join(
+            piece
+            for part, found in zip(parts, pieces, strict=True)
+            for piece in found[1 + place * len(part.ranges) :][: len(part.ranges)]
+        )
+        fields.append(np.frombuffer(joined, RECORDS[view.data_types[position]]))
+    flags = [[found[0][position] for position in view.positions] for found in pieces]
+    return of_ranges(chunks, ranges, fields), np.array(flags, bool)
+
+
+def _parts(view: View, chunks: Chunks, ranges: Ranges) -> Iterator[Part]:
+    """Ranges of the same chunk and level are one part."""
+    apart = (ranges.chunk[1:] != ranges.chunk[:-1]) | (ranges.level[1:] != ranges.level[:-1])
+    heads = np.concatenate([[0], np.flatnonzero(apart) + 1])
+    tails = np.append(heads[1:], ranges.chunk.size).tolist()
+    each = list(zip(ranges.begin.tolist(), ranges.end.tolist(), strict=True))
+    levels = ranges.level[heads]
+    of = chunks.take(ranges.chunk[heads])
+    buckets = -(-of.rows // (BUCKET_ROWS * FAN**levels))
+    listed = (of.run, of.first_row, of.rows, levels, buckets)
+    keys = [view.key(run) for run in range(len(view.heads))]
+    for head, tail, run, first_row, rows, level, count in zip(
+        heads.tolist(), tails, *(array.tolist() for array in listed), strict=True
+    ):
+        yield Part(Place(keys[run], first_row, rows, level), count, each[head:tail])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one run, in pieces of consecutive ones.
+
+    Attributes:
+        begins: where in ``values`` each piece begins.
+        firsts: the number of its first row.
+        values: of each field asked, as narrow as stored; a range where it is all that was stored.
+    """
+
+    run: int
+    begins: Array
+    firsts: Array
+    values: list[Array | range]
+
+    def numbers(self, at: Array) -> Array:
+        """The numbers of the rows at these places."""
+        piece = np.searchsorted(self.begins, at, side="right") - 1
+        return np.asarray(self.firsts[piece] + (at - self.begins[piece]))
+
+
+def read_rows(view: View, buckets: Buckets, chunks: Chunks) -> Iterator[Rows]:
+    """The rows of these buckets, which rise; a run at a time, or a part of it.
 
     Only the bytes of these rows and fields are read.
 
     Raises:
-        RowsGone: they are not all there.
+        Moved: a chunk is not there any more.
     """
-    for _ in range(_ATTEMPTS):
-        try:
-            return _read_rows(head, series, positions, spans)
-        except _Moved:
-            continue
-    raise RowsGone
+    for batch in _batches(buckets, ROWS_AT_ONCE // len(view.positions)):
+        parts = list(_raw_parts(view, buckets, chunks, batch))
+        layouts = _read_layouts(parts)
+        held: list[Rows] = []
+        for part in _fill(view, parts, layouts):
+            if held and held[0].run != part.run:
+                yield _joined(held)
+                held = []
+            held.append(part)
+        yield _joined(held)
+
+
+Span = tuple[int, int, int]  # index of a bucket, first row, row after the last
+
+
+def _batches(buckets: Buckets, at_once: int) -> Iterator[list[Span]]:
+    batch: list[Span] = []
+    room = at_once
+    spans = zip(buckets.start.tolist(), buckets.stop.tolist(), strict=True)
+    for index, (start, stop) in enumerate(spans):
+        if batch and room < stop - start <= at_once:
+            yield batch
+            batch, room = [], at_once
+        while start < stop:
+            end = min(stop, start + room)
+            batch.append((index, start, end))
+            room -= end - start
+            start = end
+            if not room:
+                yield batch
+                batch, room = [], at_once
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """Rows ``begin … begin+rows−1``, counted from the chunk's first."""
+class _RawPart:
+    """What is needed of one chunk: rows ``begin … stop−1`` from its first, for each piece."""
 
-    begin: int
-    rows: int
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What is needed of one chunk."""
-
-    first_row: int
-    rows: int
-    layout: str
-    pieces: list[_Piece]
-
-    def slices(self, positions: Sequence[int]) -> list[Slice]:
-        return [
-            place
-            for entry in self._entries(positions)
-            for piece in (self.pieces if entry.coding == PLAIN else self.pieces[:1])
-            for place in entry.slices(piece.begin, piece.begin + piece.rows)
-        ]
-
-    def unpack(self, data: Sequence[bytes], positions: Sequence[int]) -> Iterator[Array]:
-        """The values of each position, from what :meth:`slices` named."""
-        left = iter(data)
-        for entry in self._entries(positions):
-            if entry.coding == PLAIN:
-                yield np.frombuffer(b"".join(next(left) for _ in self.pieces), f"<{entry.dtype}")
-                continue
-            one = next(left)
-            yield np.concatenate([_decoded(entry, piece, one) for piece in self.pieces])
-
-    def _entries(self, positions: Sequence[int]) -> list[Entry]:
-        entries = parse_layout(self.layout)
-        return [entries[position] for position in positions]
+    run: int
+    place: Place
+    pieces: list[tuple[int, int]]
 
 
-def _decoded(entry: Entry, piece: _Piece, data: bytes) -> Array:
-    data_type: DataType = "float" if entry.dtype[0] == "f" else "int"
-    return entry.open(data_type, piece.begin, piece.begin + piece.rows, [data]).expanded()
+def _raw_parts(
+    view: View, buckets: Buckets, chunks: Chunks, batch: Sequence[Span]
+) -> Iterator[_RawPart]:
+    for chunk, spans in groupby(batch, lambda span: int(buckets.chunk[span[0]])):
+        run, first_row = int(chunks.run[chunk]), int(chunks.first_row[chunk])
+        pieces: list[tuple[int, int]] = []
+        for _, start, stop in spans:
+            begin, end = start - first_row, stop - first_row
+            if pieces and pieces[-1][1] == begin:
+                begin, _ = pieces.pop()
+            pieces.append((begin, end))
+        yield _RawPart(run, Place(view.key(run), first_row, int(chunks.rows[chunk])), pieces)
 
 
-def _read_rows(
-    head: Head, series: SeriesInfo, positions: Sequence[int], spans: Spans
-) -> list[Array]:
-    key = (head.run_id, head.generation, series.id)
-    [chunks] = select_each(_CHUNKS, [[*key, *key, spans[0][0], spans[-1][1]]])
-    parts = list(_parts(chunks, spans))
-    read = read_chunks(
-        [
-            Want(key, part.first_row, part.first_row + 1, tuple(part.slices(positions)))
-            for part in parts
-        ]
-    )
-    found: list[list[Array]] = [[] for _ in positions]
-    for part, chunk in zip(parts, read, strict=True):
+_LAYOUTS = (
+    "SELECT run_id, first_row, rows, layout FROM runs_chunk WHERE {runs} AND generation = %s "
+    "AND series_id = %s AND first_row >= %s AND first_row <= %s"
+)
+
+
+def _read_layouts(parts: Sequence[_RawPart]) -> list[str]:
+    rows = select_places(_LAYOUTS, [part.place for part in parts])
+    layouts = {(run, first_row, count): layout for run, first_row, count, layout in rows}
+    try:
+        return [layouts[part.place.key[0], part.place.first_row, part.place.rows] for part in parts]
+    except KeyError:
+        raise Moved from None
+
+
+def _fill(view: View, parts: Sequence[_RawPart], layouts: Sequence[str]) -> Iterator[Rows]:
+    wants, asked = [], []
+    for part, layout in zip(parts, layouts, strict=True):
+        every = parse_layout(layout)
+        entries = [every[position] for position in view.positions]
+        asked.append(entries)
+        slices = tuple(_slices(entries, part.pieces))
+        place = part.place
+        wants.append(Want(place.key, place.first_row, place.first_row + 1, slices))
+    for part, layout, entries, found in zip(parts, layouts, asked, read_chunks(wants), strict=True):
         # Rows of a generation never change: chunks of equal rows and layout hold the same.
-        if [(one.rows, one.layout) for one in chunk] != [(part.rows, part.layout)]:
-            raise _Moved
-        for values, each in zip(found, part.unpack(chunk[0].pieces, positions), strict=True):
-            values.append(each)
-    dtypes = [WIRE[series.fields[position].data_type].canonical for position in positions]
-    with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN like others
-        return [
-            np.concatenate([one.astype(dtype, copy=False) for one in values])
-            for values, dtype in zip(found, dtypes, strict=True)
-        ]
+        if [(one.rows, one.layout) for one in found] != [(part.place.rows, layout)]:
+            raise Moved
+        left = iter(found[0].pieces)
+        begin, end = np.array(part.pieces, "i8").T
+        begins = np.cumsum(end - begin) - (end - begin)
+        values = [_unpack(entry, part.pieces, left) for entry in entries]
+        yield Rows(part.run, begins, begin + part.place.first_row, values)
 
 
-def _parts(chunks: Sequence[Row], spans: Spans) -> Iterator[_Part]:
-    """The chunks that have these rows.
+def _slices(entries: Sequence[Entry], pieces: Sequence[tuple[int, int]]) -> Iterator[Slice]:
+    for entry in entries:
+        for piece in pieces if entry.coding == PLAIN else pieces[:1]:
+            yield entry.slices(*piece)[0]
 
-    Raises:
-        RowsGone: some row is in none.
-    """
-    left = iter(spans)
-    at, stop = next(left)
-    for first_row, rows, layout in chunks:
-        pieces = []
-        while first_row <= at < first_row + rows:
-            take = min(stop, first_row + rows) - at
-            pieces.append(_Piece(at - first_row, take))
-            at += take
-            if at == stop:
-                at, stop = next(left, (-1, -1))
-        if pieces:
-            yield _Part(first_row, rows, layout, pieces)
-    if at != -1:
-        raise RowsGone
+
+def _unpack(
+    entry: Entry, pieces: Sequence[tuple[int, int]], left: Iterator[bytes]
+) -> Array | range:
+    if entry.coding == PLAIN:
+        return _one_of([np.frombuffer(next(left), f"<{entry.dtype}") for _ in pieces])
+    data_type: DataType = "float" if entry.dtype[0] == "f" else "int"
+    data = next(left)
+    if entry.coding == LINEAR and len(pieces) == 1:
+        start, step = np.frombuffer(data, "<i8").tolist()
+        [(begin, end)] = pieces
+        if step > 0 and start + (end - 1) * step <= INT64_MAX:
+            return range(start + begin * step, start + end * step, step)
+    return _one_of([entry.open(data_type, *piece, [data]).expanded() for piece in pieces])
+
+
+def _joined(held: Sequence[Rows]) -> Rows:
+    if len(held) == 1:
+        return held[0]
+    sizes = np.array([len(one.values[0]) for one in held])
+    offsets = np.cumsum(sizes) - sizes
+    begins = [one.begins + offset for one, offset in zip(held, offsets, strict=True)]
+    values: list[Array | range] = [
+        np.concatenate(same) for same in zip(*(one.values for one in held), strict=True)
+    ]
+    firsts = np.concatenate([one.firsts for one in held])
+    return Rows(held[0].run, np.concatenate(begins), firsts, values)
+
+
+def _one_of(arrays: Sequence[Array]) -> Array:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

@@ -28,15 +28,22 @@ from .errors import (
 )
 from .follow import Follow, Rows, Tombstone
 from .logger import DataLogger
+from .pictures import Density, Envelope, Overview, Strip
+from .statistics import Group
 from .status import Status
+from .watch import Follower
 
 __all__ = [
     "Client",
     "Columns",
     "Conflict",
     "DataLogger",
+    "Density",
+    "Envelope",
     "Follow",
+    "Follower",
     "FrameError",
+    "Group",
     "Illegal",
     "IllegalValue",
     "LoggerStateError",
@@ -44,12 +51,14 @@ __all__ = [
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "Overview",
     "Rows",
     "Run",
     "ServerRefused",
     "ShapeMismatch",
     "Status",
     "StreamvisError",
+    "Strip",
     "Tombstone",
     "TruncatedAnswer",
     "UnknownSeries",

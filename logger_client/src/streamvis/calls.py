@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from .connections import Connections
+from .described import Body
 from .errors import NotFound
+from .frames import Frame, read_frames
 from .transport import results
 
 Filter: TypeAlias = Mapping[str, Any] | str | UUID | Iterable[str | UUID] | None
@@ -21,6 +23,11 @@ class Calls:
     def _list(self, path: str) -> list[dict[str, Any]]:
         """All entries of a list, page by page."""
         return list(results(self._transport, "GET", path))
+
+    def _frames(self, question: dict[str, Any], path: str = "data/") -> Iterator[Frame]:
+        """The frames of one answer, each good until the next one is taken."""
+        with self._transport.stream(path, question) as response:
+            yield from read_frames(Body(response).read)
 
     def _find(self, kind: str, key: str) -> dict[str, Any]:
         """The field or series (`kind`: fields, series) with this handle or name.

@@ -9,10 +9,11 @@ from .catalogue_calls import CatalogueCalls
 from .config import find_server
 from .connections import Connections
 from .data_calls import DataCalls
+from .picture_calls import PictureCalls
 from .run_calls import RunCalls
 
 
-class Client(CatalogueCalls, RunCalls, DataCalls):
+class Client(CatalogueCalls, RunCalls, DataCalls, PictureCalls):
     """Reads from, and administers, one server. Methods may be called from any thread.
 
     `url`, `token`: the server, else STREAMVIS_URL and STREAMVIS_TOKEN (see `config`). Methods

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +10,12 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from .attributes import from_json
-from .columns import DTYPES, Columns, Run
+from .columns import Columns, Run
 from .errors import FrameError
+from .frames import WIDE
 from .gather import Gatherer
+
+READ_BYTES = 2**18
 
 
 def run_of(entry: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> Run:
@@ -43,29 +46,40 @@ def by_handle(fields: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def columns_of(gatherer: Gatherer) -> Columns:
     head = gatherer.head
     fields = {
-        each["name"]: gatherer.column(each["handle"], DTYPES[each["data_type"]])
+        each["name"]: gatherer.column(each["handle"], WIDE[each["data_type"]])
         for each in head["fields"]
     }
     known = by_handle(head["attributes"])
-    runs = [run_of(entry, known) for entry in head["runs"]]
+    runs = [run_of(entry, known) for entry in gatherer.listed.values()]
     attributes = {
         each["name"]: (each["data_type"], [run.attributes.get(each["name"]) for run in runs])
         for each in head["attributes"]
     }
-    return Columns(runs, gatherer.counts(), fields, attributes)
+    return Columns(runs, gatherer.counts(), fields, attributes, gatherer.numbers())
 
 
-def reader_of(response: requests.Response) -> Callable[[int], bytes]:
-    """`read(n)` over the answer's body: n bytes, or fewer at its end."""
+class Body:
+    """`read(n)` over an answer's body: n bytes, or fewer at its end, good until the next read.
 
-    def read(size: int) -> bytes:
-        pieces = []
+    Bodies of frames are read into the same memory again and again: fresh memory of their size comes
+    from the kernel page by page, which takes longer than reading does.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self._raw = response.raw
+        self._memory = memoryview(bytearray(READ_BYTES))
+
+    def read(self, size: int) -> memoryview:
+        if size > len(self._memory):
+            self._memory = memoryview(bytearray(size))
+        filled = 0
         try:
-            while size and (piece := response.raw.read(size, decode_content=True)):
-                pieces.append(piece)
-                size -= len(piece)
+            while filled < size:
+                piece = self._raw.read(min(size - filled, READ_BYTES), decode_content=True)
+                if not piece:
+                    break
+                self._memory[filled : filled + len(piece)] = piece
+                filled += len(piece)
         except HTTPError as error:
             raise FrameError(f"the answer broke off ({type(error).__name__})") from error
-        return b"".join(pieces)
-
-    return read
+        return self._memory[:filled]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .columns import DTYPES, Columns
+from .columns import Columns
 from .errors import MissingLibrary
-from .frames import Array
+from .frames import WIDE, Array
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PerRun:
     def filled(self) -> Array:
         """The values with some value of the right dtype where there is none."""
         blank = {"int": 0, "float": 0.0, "bool": False, "text": ""}[self.data_type]
-        filled: Array = np.empty(len(self.values), dtype=DTYPES[self.data_type])
+        filled: Array = np.empty(len(self.values), dtype=WIDE[self.data_type])
         filled[:] = [blank if value is None else value for value in self.values]
         return filled
 
