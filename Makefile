@@ -1,7 +1,7 @@
 # Every target sets up what it needs. `make help` lists them; docs/contributing.md says when to use which.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev services demo serve check format test test-unit test-postgres \
-	test-client test-page test-acceptance test-e2e test-faults bench clean
+	test-client test-page test-acceptance test-e2e test-faults bench bench-peers clean
 
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -59,6 +59,9 @@ test-faults: services ## faults injected on purpose
 
 bench: setup-dev ## figures beside the machine's limits; make bench ARGS=--json
 	@$(RUN) -m benchmarks.run $(ARGS)
+
+bench-peers: setup-dev ## other products on the same work; installs them outside of here, takes an hour
+	@$(RUN) -m benchmarks.peers.run $(ARGS)
 
 clean: ## remove what set-up and tests made; data/ stays
 	rm -rf .venv frontend/node_modules frontend/dist plotting/static/plotting/bundle \

@@ -134,31 +134,3 @@ def measure_logging(place: Place, limits: Limits) -> list[Figure]:
 
 def _readable(name: str, each: list[Logged], limit: float, limit_name: str) -> Figure:
     return Figure(name, "rows/s", tuple(one.rows_per_s for one in each), limit, limit_name)
-
-
-def measure_reading(place: Place, limits: Limits) -> list[Figure]:
-    wire = limits.post_mb_s
-    limit = wire.median * 1e6 / ROW_BYTES
-    figures = []
-    for runs, rows in ((100, 1_000), (1, 1_000_000)):
-        handles = [_logged_run(place, rows) for _ in range(runs)]
-        rates = tuple(_read_rows_per_s(place, handles, runs * rows) for _ in range(REPETITIONS))
-        name = f"read back {runs} × {rows:,} rows ({place.database})"
-        figures.append(Figure(name, "rows/s", rates, limit, wire.name))
-    return figures
-
-
-def _logged_run(place: Place, rows: int) -> str:
-    with place.logger() as logger:
-        batches(100_000)(logger, rows)
-        return logger.run_handle
-
-
-def _read_rows_per_s(place: Place, runs: list[str], rows: int) -> float:
-    client = place.client()
-    started = time.perf_counter()
-    columns = _read(client, runs)
-    taken = time.perf_counter() - started
-    if any(len(column) != rows for column in columns.values()):
-        raise ValueError("Not all rows came back.")
-    return rows / taken

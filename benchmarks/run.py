@@ -13,18 +13,30 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.appends import measure_appends
+from benchmarks.compacting import measure_compaction
+from benchmarks.following import measure_following
 from benchmarks.limits import Limits, measure_limits
-from benchmarks.logging_rows import Place, measure_logging, measure_reading
+from benchmarks.logging_rows import Place, measure_logging
 from benchmarks.notebook import measure_notebook
 from benchmarks.overview import measure_overview
 from benchmarks.page import measure_page
+from benchmarks.reading import measure_reading
 from benchmarks.report import Figure, as_json, as_table
 from tests.services import chromium
 from tests.services.postgres import find as find_postgres
 from tests.services.postgres import run_postgres
 from tests.services.server import run_server
 
-PARTS = ("logging", "appends", "reading", "overview", "notebook", "page")
+PARTS = (
+    "logging",
+    "appends",
+    "reading",
+    "following",
+    "compaction",
+    "overview",
+    "notebook",
+    "page",
+)
 
 
 @contextmanager
@@ -49,6 +61,9 @@ def measure(parts: list[str], scale: float) -> Iterator[Figure]:
         for name, url in databases.items():
             with place(name, url) as there:
                 yield from _measure_at(there, limits, parts, scale)
+            if "compaction" in parts:
+                apart = postgres.new_database() if postgres and url else None
+                yield from measure_compaction(name, apart)
         if "page" in parts and chromium.find():
             yield from _page(limits)
 
@@ -66,6 +81,8 @@ def _measure_at(there: Place, limits: Limits, parts: list[str], scale: float) ->
         yield from measure_appends(there, limits)
     if "reading" in parts:
         yield from measure_reading(there, limits)
+    if "following" in parts:
+        yield from measure_following(there, limits)
     if "overview" in parts:
         yield from measure_overview(there, limits, scale)
     if "notebook" in parts:

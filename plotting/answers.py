@@ -14,8 +14,8 @@ from catalog.models import Field
 from catalog.serializers import FieldSerializer
 from catalog.snapshot import FieldInfo
 from catalog.types import SAFE_INTEGER, dump_value
+from plotting.ahead import in_sends, one_ahead
 from plotting.datasets import Dataset, Piece
-from plotting.streaming import in_sends, one_ahead
 from runs.columns import Page
 from runs.frames import Array, Column, lay_out, write_frame
 from runs.passing import PassedPage

@@ -13,13 +13,13 @@ from asgiref.sync import sync_to_async
 from catalog.errors import TooLarge
 from catalog.snapshot import FieldInfo, SeriesInfo
 from catalog.types import DataType, dump_value
+from plotting.ahead import in_sends, one_ahead
 from plotting.answers import MAX_JSON_VALUES, describe_field, dump_column
 from plotting.density import Picture
 from plotting.envelopes import RunEnvelope, Subject
 from plotting.overview import Envelope, Neighbour
 from plotting.picture_requests import Range
 from plotting.pictures import DensityMap, Overview, RunPicture
-from plotting.streaming import in_sends, one_ahead
 from runs.frames import MAX_ROWS, Array, Column, lay_out, write_frame
 
 Labelled = list[tuple[dict[str, str], Column]]

@@ -13,9 +13,10 @@ from catalog.types import DataType
 from plotting.series_fields import NUMERIC, find_position
 from plotting.wholes import Columns, ReadRows, read_wholes
 from plotting.windows import Lines, Window, find_lines, first_values, means
-from runs.columns import PAGE_ROWS, Page, Span
+from runs.columns import Page, Span
 from runs.frames import Column
 
+PAGE_ROWS = 65_536  # results
 MAX_ROWS = 1_000_000  # of a window, and between two
 MAX_GROUP_FIELDS = 20
 # A run's rows are held together to be put in order: 128 MiB, and some times that on the way.

@@ -113,11 +113,25 @@ class ReadWorld(World):
         super().__init__(owner, series, seed)
         self.readers = [Reader(self, info) for info in [*series, series[0]]]
 
+    def begin_anew(self, rows: int) -> None:
+        """Replace the run, and write to it at once."""
+        self.open(replace=True)
+        self.join()
+        self.writers[0], self.writers[-1] = self.writers[-1], self.writers[0]
+        self.log(0, 0, rows, 0)
+
     def ask(self, reader: int, max_rows: int | None) -> None:
         self.readers[reader].ask(max_rows)
 
     def go_on(self, reader: int, batches: int) -> None:
         self.readers[reader].go_on(batches)
+
+    def compact_amid(self, reader: int) -> None:
+        """Merge the very chunks of which an answer is being read."""
+        self.ask(reader, None)
+        self.go_on(reader, 1)
+        self.compact(all=True)
+        self.go_on(reader, 10_000)
 
     def catch_up(self, reader: int) -> None:
         """Ask until nothing is left; then it holds exactly what there is."""

@@ -53,7 +53,7 @@ def canonical(data_type: str, value: Any) -> bytes:
         return struct.pack("<d", math.nan if math.isnan(value) else value)
     if data_type == "bool":
         return bytes([value])
-    encoded = value.encode()
+    encoded: bytes = value.encode()
     return struct.pack("<I", len(encoded)) + encoded
 
 

@@ -15,6 +15,7 @@ import requests
 from requests.auth import AuthBase
 
 from .config import Server, stored
+from .encodings import accept_encoding
 from .errors import Unreachable, refusal
 from .frames import MEDIA_TYPE
 
@@ -54,6 +55,7 @@ class Transport:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._token = server.token
+        self._encodings: str | None = None
         self._session = requests.Session()
         self._session.auth = _Bearer(server.token)
 
@@ -106,9 +108,10 @@ class Transport:
         The answer may be an empty 204 where the door has that. Raises ServerRefused, Unreachable.
         """
         wanted = accept or MEDIA_TYPE
-        response = self._send(
-            "POST", path, json=body, headers={"Accept": wanted}, stream=True, secs=secs
-        )
+        if self._encodings is None:
+            self._encodings = accept_encoding(self.server.origin)
+        headers = {"Accept": wanted, "Accept-Encoding": self._encodings}
+        response = self._send("POST", path, json=body, headers=headers, stream=True, secs=secs)
         if response.status_code == 204:
             return response
         if response.status_code == 200:
