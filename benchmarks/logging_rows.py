@@ -25,13 +25,16 @@ READABLE_TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Place:
-    """Where a benchmark logs to; `environment`: what another process needs for its database."""
+    """Where a benchmark logs to; `environment`: what another process needs for its database.
+
+    `pids`: of the server, and of its database if that is another.
+    """
 
     database: str
     url: str
     token: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    pid: int = 0
+    pids: tuple[int, ...] = ()
 
     def client(self) -> Client:
         return Client(self.url, self.token)

@@ -96,6 +96,6 @@ class _Explorer:
 def _memory_mb(place: Place) -> float:
     """What of the server's memory is its own. Pages of the database's file, which the kernel lends
     it and takes back, are not."""
-    status = Path(f"/proc/{place.pid}/status").read_text().splitlines()
+    status = Path(f"/proc/{place.pids[0]}/status").read_text().splitlines()
     sizes = {line.split(":")[0]: line.split()[1] for line in status if line.startswith("Rss")}
     return (int(sizes["RssAnon"]) + int(sizes["RssShmem"])) / 1024

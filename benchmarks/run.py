@@ -1,6 +1,6 @@
 """Our figures beside the limits of the machine.
 
-`python -m benchmarks.run [--json] [--only NAME] [--scale S]`
+`python -m benchmarks.run [--json] [--only NAME] [--scale S] [--memory-secs 600]`
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from benchmarks.compacting import measure_compaction
 from benchmarks.following import measure_following
 from benchmarks.limits import Limits, measure_limits
 from benchmarks.logging_rows import Place, measure_logging
+from benchmarks.memory import measure_memory
 from benchmarks.notebook import measure_notebook
 from benchmarks.overview import measure_overview
 from benchmarks.page import measure_page
+from benchmarks.processes import postmaster_of
 from benchmarks.reading import measure_reading
 from benchmarks.report import Figure, as_json, as_table
 from tests.services import chromium
@@ -35,22 +37,24 @@ PARTS = (
     "compaction",
     "overview",
     "notebook",
+    "memory",
     "page",
 )
+MEMORY_SECS = 60.0
 
 
 @contextmanager
 def place(database: str, database_url: str | None) -> Iterator[Place]:
     with run_server(database_url=database_url) as server:
         environment = {"STREAMVIS_DATA": str(server.data)}
+        pids = (server.process.pid,) if server.process else ()
         if database_url:
             environment["STREAMVIS_DATABASE_URL"] = database_url
-        process = server.process
-        pid = process.pid if process else 0
-        yield Place(database, server.url, server.token, environment, pid)
+            pids = (*pids, postmaster_of(database_url))
+        yield Place(database, server.url, server.token, environment, pids)
 
 
-def measure(parts: list[str], scale: float) -> Iterator[Figure]:
+def measure(parts: list[str], scale: float, memory_secs: float) -> Iterator[Figure]:
     with ExitStack() as stack:
         postgres = stack.enter_context(run_postgres(durable=True)) if find_postgres() else None
         limits = measure_limits(postgres_url=postgres.url() if postgres else None)
@@ -64,6 +68,9 @@ def measure(parts: list[str], scale: float) -> Iterator[Figure]:
             if "compaction" in parts:
                 apart = postgres.new_database() if postgres and url else None
                 yield from measure_compaction(name, apart)
+            if "memory" in parts:
+                with place(name, url) as there:  # a server that has done nothing else
+                    yield from measure_memory(there, memory_secs)
         if "page" in parts and chromium.find():
             yield from _page(limits)
 
@@ -106,12 +113,17 @@ def main() -> int:
         default=1.0,
         help="of the synthetic rows and lines that overview and notebook draw; 1 takes 5 GB",
     )
+    parser.add_argument(
+        "--memory-secs", type=float, default=MEMORY_SECS, help="how long its memory is watched"
+    )
     arguments = parser.parse_args()
     figures: list[Figure] = []
     try:
         with tempfile.TemporaryDirectory(prefix="streamvis-bench-") as folder:
             _own_spool(folder)
-            for figure in measure(arguments.only or list(PARTS), arguments.scale):
+            for figure in measure(
+                arguments.only or list(PARTS), arguments.scale, arguments.memory_secs
+            ):
                 figures.append(figure)
                 print(f"{figure.name}: {figure.median:,.4g} {figure.unit}", file=sys.stderr)
     finally:  # what was measured before a failure is still worth reading

@@ -84,7 +84,8 @@ def _describe_basics(runs: Sequence[Run], heads: Mapping[int, RunHead]) -> list[
     for run_id, name in pairs.order_by("tag__name"):
         tags[run_id].append(name)
     attributes: dict[int, dict[str, Any]] = defaultdict(dict)
-    for attribute in Attribute.objects.filter(run_id__in=ids).select_related("field"):
+    stored = Attribute.objects.filter(run_id__in=ids).select_related("field")
+    for attribute in stored.order_by("run_id", "field_id"):  # as their unique index has them
         shown = dump_value(value_of(attribute))
         attributes[attribute.run_id][str(attribute.field.handle)] = shown
     owners = dict(

@@ -147,6 +147,11 @@ class FakeServer:
                 return self.search(body)
             case ("POST", "runs", handle, "open"):
                 return 200, self.open(handle, **body)
+            case ("GET", "runs", handle, "cursors"):
+                core = self.runs.get(handle)
+                if core is None or core.gone:
+                    return 410, error("run_gone")
+                return 200, core.answer(query["writer"][0])
             case (_, "runs", handle, *rest) if handle in self.runs:
                 return self.run_call(method, handle, rest, body)
             case _:

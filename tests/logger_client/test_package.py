@@ -76,7 +76,7 @@ def test_the_page_on_the_command_names_none_that_does_not_exist() -> None:
     text = page("cli.md")
     rows = [line for line in text.splitlines() if line.startswith("| `") and "--" not in line[:5]]
     named = {
-        name for row in rows for name in re.findall(r"`([a-z]+-[a-z-]+|login|selftest)\b", row)
+        name for row in rows for name in re.findall(r"`([a-z]+-[a-z-]+|login|selftest|sync)\b", row)
     }
     assert named - set(cli.main.commands) - {"streamvis"} == set()
     options = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -12,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.models import User
 from runs import group_commit
-from runs.group_commit import CommitQueue
+from runs.group_commit import MAX_TOGETHER, Plain, Writers
 from runs.models import Tag
 from tests.factories import Script, make_series
 
@@ -20,11 +21,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def commits() -> Iterator[CommitQueue]:
-    running = CommitQueue()
+def commits() -> Iterator[Writers]:
+    running = Writers(1, together=MAX_TOGETHER)
     running.start()
     yield running
     running.stop()
+
+
+def submit(commits: Writers, work: Callable[[], Any]) -> Any:
+    return commits.submit(Plain(work))
+
+
+def wait_for(commits: Writers, jobs: int) -> None:
+    """Until so many are waiting."""
+    while commits.queues[0]._jobs.qsize() < jobs:
+        pass
 
 
 class Gate:
@@ -49,19 +60,20 @@ def refuse(name: str) -> str:
 
 
 def test_what_waits_is_committed_together_and_what_refuses_undoes_itself_alone(
-    commits: CommitQueue, monkeypatch: pytest.MonkeyPatch
+    commits: Writers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
     attempts = group_commit._attempt
-    monkeypatch.setattr(group_commit, "_attempt", lambda work: (begun.append(1), attempts(work))[1])
+    monkeypatch.setattr(
+        group_commit, "_attempt", lambda work, **how: (begun.append(1), attempts(work, **how))[1]
+    )
     gate = Gate()
     with ThreadPoolExecutor(20) as pool:
-        first = pool.submit(commits.submit, gate)
+        first = pool.submit(submit, commits, gate)
         assert gate.reached.wait(10)
-        good = [pool.submit(commits.submit, lambda n=n: make(f"good {n}")) for n in range(8)]
-        bad = [pool.submit(commits.submit, lambda n=n: refuse(f"bad {n}")) for n in range(4)]
-        while commits._jobs.qsize() < 12:
-            pass
+        good = [pool.submit(submit, commits, lambda n=n: make(f"good {n}")) for n in range(8)]
+        bad = [pool.submit(submit, commits, lambda n=n: refuse(f"bad {n}")) for n in range(4)]
+        wait_for(commits, 12)
         gate.opened.set()
         first.result(10)
         assert [future.result(10) for future in good] == [f"good {n}" for n in range(8)]
@@ -72,7 +84,7 @@ def test_what_waits_is_committed_together_and_what_refuses_undoes_itself_alone(
     assert set(Tag.objects.values_list("name", flat=True)) == {f"good {n}" for n in range(8)}
 
 
-def test_nobody_is_answered_before_the_commit(commits: CommitQueue) -> None:
+def test_nobody_is_answered_before_the_commit(commits: Writers) -> None:
     seen: list[str] = []
 
     def work() -> None:
@@ -80,7 +92,7 @@ def test_nobody_is_answered_before_the_commit(commits: CommitQueue) -> None:
         transaction.on_commit(lambda: seen.append("committed"))
         seen.append("done")
 
-    commits.submit(work)
+    submit(commits, work)
     assert seen == ["done", "committed"]
     assert Tag.objects.filter(name="kept").exists()
 
@@ -98,25 +110,24 @@ def fail_commits(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 
 
 def test_a_commit_that_fails_is_told_and_the_queue_goes_on(
-    commits: CommitQueue, monkeypatch: pytest.MonkeyPatch
+    commits: Writers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_commits(monkeypatch, 1)
     with pytest.raises(OperationalError, match="full"):
-        commits.submit(lambda: make("lost"))
-    assert commits.submit(lambda: make("kept")) == "kept"
+        submit(commits, lambda: make("lost"))
+    assert submit(commits, lambda: make("kept")) == "kept"
     assert list(Tag.objects.values_list("name", flat=True)) == ["kept"]
 
 
 def test_when_a_common_commit_fails_each_is_tried_alone(
-    commits: CommitQueue, monkeypatch: pytest.MonkeyPatch
+    commits: Writers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate()
     with ThreadPoolExecutor(10) as pool:
-        first = pool.submit(commits.submit, gate)
+        first = pool.submit(submit, commits, gate)
         assert gate.reached.wait(10)
-        waiting = [pool.submit(commits.submit, lambda n=n: make(f"tag {n}")) for n in range(3)]
-        while commits._jobs.qsize() < 3:
-            pass
+        waiting = [pool.submit(submit, commits, lambda n=n: make(f"tag {n}")) for n in range(3)]
+        wait_for(commits, 3)
         # The gate's own commit passes; of the three, the common one fails, then the first alone.
         commit = BaseDatabaseWrapper._commit
         outcomes = iter([True, False, False, True, True])
@@ -136,15 +147,14 @@ def test_when_a_common_commit_fails_each_is_tried_alone(
 
 
 def test_stopping_finishes_what_was_submitted() -> None:
-    commits = CommitQueue()
+    commits = Writers(1, together=MAX_TOGETHER)
     commits.start()
     with ThreadPoolExecutor(10) as pool:
         gate = Gate()
-        first = pool.submit(commits.submit, gate)
+        first = pool.submit(submit, commits, gate)
         assert gate.reached.wait(10)
-        waiting = [pool.submit(commits.submit, lambda n=n: make(f"tag {n}")) for n in range(5)]
-        while commits._jobs.qsize() < 5:
-            pass
+        waiting = [pool.submit(submit, commits, lambda n=n: make(f"tag {n}")) for n in range(5)]
+        wait_for(commits, 5)
         stopped = pool.submit(commits.stop)
         gate.opened.set()
         stopped.result(10)
@@ -152,7 +162,6 @@ def test_stopping_finishes_what_was_submitted() -> None:
         assert [future.result(10) for future in waiting] == [f"tag {n}" for n in range(5)]
 
 
-@pytest.mark.sqlite
 def test_appends_go_through_the_queue_of_a_server(alice: User) -> None:
     make_series()
     scripts = [Script(alice).open() for _ in range(4)]

@@ -1,12 +1,15 @@
 """Log typed data from running programs, exactly once, and read it back.
 
-`DataLogger` writes, `Client` reads; every exception is a `StreamvisError` (see `errors`).
+`DataLogger` and `AsyncDataLogger` write, `Client` reads; every exception is a `StreamvisError`
+(see `errors`).
 """
 
 from __future__ import annotations
 
+from .async_logger import AsyncDataLogger
 from .client import Client
 from .columns import Columns, Run
+from .complaints import Problem
 from .errors import (
     Conflict,
     FrameError,
@@ -17,8 +20,10 @@ from .errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    QueueFull,
     ServerRefused,
     ShapeMismatch,
+    SpoolError,
     StreamvisError,
     TruncatedAnswer,
     UnknownSeries,
@@ -34,6 +39,7 @@ from .status import Status
 from .watch import Follower
 
 __all__ = [
+    "AsyncDataLogger",
     "Client",
     "Columns",
     "Conflict",
@@ -52,10 +58,13 @@ __all__ = [
     "NotAuthenticated",
     "NotFound",
     "Overview",
+    "Problem",
+    "QueueFull",
     "Rows",
     "Run",
     "ServerRefused",
     "ShapeMismatch",
+    "SpoolError",
     "Status",
     "StreamvisError",
     "Strip",

@@ -8,6 +8,8 @@ StreamvisError
 │   ├── IllegalValue                a value does not fit its field
 │   └── ShapeMismatch               shapes do not broadcast
 ├── LoggerStateError (RuntimeError) the call comes too late: after start(), after stop()
+├── QueueFull                       with on_full="raise": too much is waiting already
+├── SpoolError                      what lies on disk cannot be read, or delivered as it is
 ├── FrameError (ValueError)         bytes that are not a frame (frames.MalformedFrame, …)
 ├── Unreachable (ConnectionError)   no server answered, or what answered is not a Streamvis server
 ├── TruncatedAnswer                 an answer of data/ kept ending early
@@ -55,6 +57,14 @@ class ShapeMismatch(WriteError):
 
 class LoggerStateError(StreamvisError, RuntimeError):
     """The call is not possible in the logger's present state."""
+
+
+class QueueFull(StreamvisError):
+    """Nothing of the call was queued: wait for the server, or raise max_queue_bytes."""
+
+
+class SpoolError(StreamvisError):
+    """A spool that cannot be used; `streamvis sync --list` shows what lies on disk."""
 
 
 class FrameError(StreamvisError, ValueError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from streamvis.sync_command import sync
+
 from . import append, attributes, fields, login, query, runs, selftest, series, tags
 from .shared import Commands, Session
 
@@ -25,3 +27,4 @@ def main(context: click.Context, url: str | None, token: str | None) -> None:
 for _module in MODULES:
     for _command in _module.COMMANDS:
         main.add_command(_command)
+main.add_command(sync)
