@@ -88,6 +88,20 @@ def test_ranks(server: Server) -> None:
     assert run.attributes == {"rate": 0.5, "ranks": 3}
 
 
+def test_asyncio(server: Server) -> None:
+    run = run_example("asyncio_clusters.py", "--clusters", "4", "12", "--passes", "3")
+    data = rows(run, "clusters")
+    means = []
+    for clusters in (4, 12):
+        mine = data["clusters"] == clusters
+        assert data["step"][mine].tolist() == list(range(3 * 29))
+        assert data["distance"][mine][-10:].mean() < data["distance"][mine][1:11].mean()
+        assert (data["farthest"][mine] >= data["distance"][mine]).all()
+        means.append(data["distance"][mine][-10:].mean())
+    assert means[1] < means[0]
+    assert run.attributes == {"batch_size": 60}
+
+
 def test_sensor(server: Server) -> None:
     options = ["--hertz", "40", "--seconds", "3", "--threshold", "0.5"]
     run = run_example("sensor.py", *options)
