@@ -123,7 +123,9 @@ def test_what_query_wrote_is_appended_exactly(
     streamvis: Run, listed: Listed, series: str, tmp_path: Path, form: str
 ) -> None:
     run = log_hostile(series)
-    file = tmp_path / f"rows.{'jsonl' if form == 'pipe' else form}"
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    file = folder / f"rows.{'jsonl' if form == 'pipe' else form}"
     streamvis("query", series, "--run", run, "-o", str(file))
     if form == "pipe":
         options = ["-", "--format", "jsonl", "--ignore-unknown"]
@@ -135,7 +137,7 @@ def test_what_query_wrote_is_appended_exactly(
     if form == "csv":  # a text that a spreadsheet would calculate
         rows = [(*row[:2], f"'{row[2]}" if row[2][:1] == "=" else row[2], row[3]) for row in rows]
     assert stored(made["run"], series) == exact(rows)
-    assert list(tmp_path.iterdir()) == [file]
+    assert list(folder.iterdir()) == [file]
 
 
 def test_parquet_and_attributes(streamvis: Run, series: str, tmp_path: Path) -> None:

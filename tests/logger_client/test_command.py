@@ -226,11 +226,13 @@ def test_query_leaves_no_file_behind_when_the_answer_breaks_off(
     run: Any, server: FakeServer, tmp_path: Path
 ) -> None:
     server.make_series("s", {"n": "int"})
-    (tmp_path / "in.csv").write_text("n\n" + "1\n" * 100)
-    assert run("append", "s", str(tmp_path / "in.csv")).exit_code == 0
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "in.csv").write_text("n\n" + "1\n" * 100)
+    assert run("append", "s", str(folder / "in.csv")).exit_code == 0
     server.data_cuts = [300] * 10
-    failed(run("query", "s", "--format", "jsonl", "-o", str(tmp_path / "out")), 5)
-    assert [each.name for each in tmp_path.iterdir()] == ["in.csv"]
+    failed(run("query", "s", "--format", "jsonl", "-o", str(folder / "out")), 5)
+    assert [each.name for each in folder.iterdir()] == ["in.csv"]
 
 
 def test_an_interrupt_is_130(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

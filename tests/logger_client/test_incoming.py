@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamvis.attributes import json_value
@@ -75,6 +75,7 @@ def exact(values: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(ROW, max_size=20), cuts=st.lists(st.integers(1, 40), max_size=30))
 def test_what_was_written_is_read_exactly_however_it_arrives(
     form: str, rows: list[Any], cuts: list[int]
