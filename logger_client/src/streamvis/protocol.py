@@ -13,9 +13,10 @@ from enum import Enum
 from typing import Any
 
 from .batch import Lost, Piece
+from .fitting import fitted
 from .frames import MAX_ROWS, encode
 from .request import MAX_REASON, Handles, Request, Sent, encoded, overhead
-from .stream import Chains, Diverged, Gap, Stream, chained
+from .stream import Diverged, Gap, MaybeChains, Stream, chained
 
 BODY_BYTES = 7 << 20  # the server takes 8 MiB
 MAX_FRAMES = 900  # of 1,000
@@ -55,10 +56,56 @@ class Core:
         self._abandoned: dict[str, str] = {}  # series -> why
         self._abandoned_rows: dict[str, int] = {}  # series -> rows that came, before and since
         self._settled_elsewhere = 0  # rows acknowledged in series that were given up later
+        self._resumed: dict[str, int] = {}
         self._chunk_rows = min(chunk_rows, MAX_ROWS)
         self._most_bytes = self._limit_bytes = body_bytes
 
+    def resume(self, cursors: Mapping[str, int], ops: int) -> None:
+        """Go on from where the server is, with a writer that begins here without a memory.
+
+        `cursors` by the series' handles. To be called before anything is pushed.
+        """
+        self._resumed = dict(cursors)
+        self.ops_first = ops
+
+    def end_of(self, series: str) -> int:
+        """How many rows of this series came here, given up ones included."""
+        if series in self._abandoned:
+            return self._abandoned_rows[series]
+        return self._stream(series).end
+
+    def push_at(self, series: str, first: int, part: Piece | Lost) -> bool:
+        """Push what of `part`, whose rows begin at `first`, did not come before.
+
+        False when rows before it are missing; then nothing is pushed.
+        """
+        end = self.end_of(series)
+        if first > end:
+            return False
+        known, rows = end - first, part.rows
+        if known < rows:
+            rest = part.slice(known, rows) if isinstance(part, Piece) else part.after(known)
+            self.push(series, rest)
+        return True
+
+    def contents(self) -> Iterator[tuple[str, int, Piece | Gap]]:
+        """(series, first row, what is there) of all that is not acknowledged."""
+        for series, stream in self._streams.items():
+            first = stream.first
+            for item in stream.items():
+                yield series, first, item
+                first += item.rows
+
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        """Those not acknowledged; the first one is number `ops_first`."""
+        return list(self._ops)
+
     def push(self, series: str, part: Piece | Lost) -> None:
+        handles = self._handles.get(series)
+        if handles is not None and handles.types and isinstance(part, Piece):
+            fitting = fitted(part, handles.types)
+            part = Lost(part.rows, fitting) if isinstance(fitting, str) else fitting
         if series in self._abandoned:
             self._abandoned_rows[series] += part.rows
             self._tell(series, part.rows, self._abandoned[series])
@@ -71,16 +118,32 @@ class Core:
     def add_op(self, op: dict[str, Any]) -> None:
         self._ops.append(op)
 
+    def add_op_at(self, first: int, op: dict[str, Any]) -> None:
+        """Add an operation unless it came before; missing ones are declared."""
+        while self.ops_end < first:
+            self._ops.append({"op": "skip", "reason": "this operation was not kept"})
+        if first == self.ops_end:
+            self._ops.append(op)
+
     def finish(self, state: str) -> None:
         """Send this state once everything else has been sent."""
         self._final = {"op": "state", "state": state}
 
     def know(self, series: str, handles: Handles) -> None:
-        """From now on this series can be sent."""
+        """From now on this series can be sent; what came before is brought into its types."""
+        unknown = series not in self._handles
         self._handles[series] = handles
+        if handles.series in self._resumed:
+            self._stream(series).resume(self._resumed.pop(handles.series))
+        elif unknown and handles.types and series in self._streams:
+            lost = self._streams[series].refit(lambda part: fitted(part, handles.types))
+            for rows, reason in lost:
+                self._tell(series, rows, reason)
 
-    def knows(self, series: str) -> bool:
-        return series in self._handles or series in self._abandoned
+    @property
+    def unknown_series(self) -> list[str]:
+        """The series with rows here that cannot be sent yet."""
+        return [series for series in self._streams if series not in self._handles]
 
     def abandon(self, series: str, reason: str) -> None:
         """Give up a series that the server does not take at all, not even a skip."""
@@ -207,7 +270,7 @@ class Core:
                     return bodies, False
         return bodies, complete
 
-    def _note(self, request: Request, stream: Stream, sent: Sent, chains: Chains) -> None:
+    def _note(self, request: Request, stream: Stream, sent: Sent, chains: MaybeChains) -> None:
         end = sent.first + sent.rows
         request.frames.append(sent)
         request.chains.setdefault(sent.series, {})[end] = chains
@@ -215,7 +278,7 @@ class Core:
 
     def _frames(
         self, series: str, stream: Stream, handles: Handles
-    ) -> Iterator[tuple[Sent, bytes, Chains]]:
+    ) -> Iterator[tuple[Sent, bytes, MaybeChains]]:
         first, chains = stream.first, stream.chains
         for item in stream.items():
             for part in [item] if isinstance(item, Gap) else self._fitting(item):
@@ -269,7 +332,7 @@ class Core:
         return Verdict.GO_ON if moved or idle else Verdict.LATER
 
     def _acknowledge(
-        self, body: Mapping[str, Any], chains: Mapping[str, Mapping[int, Chains]]
+        self, body: Mapping[str, Any], chains: Mapping[str, Mapping[int, MaybeChains]]
     ) -> bool:
         moved = self._acknowledge_ops(body)
         for series, stream in self._streams.items():
