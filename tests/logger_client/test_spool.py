@@ -521,6 +521,17 @@ def test_memory_durability_saves_what_is_left_at_the_end(make_logger: Any, serve
     assert steps(server, log.run_handle) == list(range(10))
 
 
+def test_a_folder_in_which_nothing_was_written_is_nobodys(server: FakeServer) -> None:
+    """Its process was killed while it made the folder."""
+    for name, age in (("young", 0), ("old", 3600)):
+        folder = spool_folder.spool_root() / name
+        folder.mkdir(parents=True)
+        (folder / "000001.log").write_bytes(b"\x10\0\0")
+        os.utime(folder, (time.time() - age,) * 2)
+    assert spool_folder.leftovers() == []
+    assert [folder.name for folder in folders()] == ["young"]
+
+
 def test_two_loggers_of_one_process_have_a_folder_each(make_logger: Any, server: Any) -> None:
     for _ in range(2):
         make_logger().start()

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from .async_logger import AsyncDataLogger
-from .client import Client
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .columns import Columns, Run
 from .complaints import Problem
 from .errors import (
@@ -37,6 +38,10 @@ from .pictures import Density, Envelope, Overview, Strip
 from .statistics import Group
 from .status import Status
 from .watch import Follower
+
+if TYPE_CHECKING:
+    from .async_logger import AsyncDataLogger
+    from .client import Client
 
 __all__ = [
     "AsyncDataLogger",
@@ -75,3 +80,13 @@ __all__ = [
     "WriteError",
     "WrongFields",
 ]
+
+
+# Imported when they are asked for: asyncio and requests take longer than all of this package.
+_LATER = {"AsyncDataLogger": "async_logger", "Client": "client"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .base import BaseLogger
-from .delivery import Delivery
+from .delivery import SPILL_WAIT_SECS, Delivery
 from .errors import QueueFull
 from .tasks import Tasks
 from .threads import Threads
@@ -66,7 +66,7 @@ class AsyncDataLogger(BaseLogger):
         if self._settings.on_full == "raise":
             self._full()
         elif waits and isinstance(driver, Tasks) and self._intake.over_room() > 0:
-            secs = None if self._settings.on_full == "block" else 1.0
+            secs = None if self._settings.on_full == "block" else SPILL_WAIT_SECS
             await driver.wait_until(lambda: self._intake.over_room() <= 0, secs)
 
     def _make_room(self, delivery: Delivery) -> None:

@@ -35,6 +35,7 @@ from .sync import rescue_in_background
 from .threads import Threads
 from .transport import Transport
 
+ENSURE_SECS = 4.0  # an `ensure_…` that takes longer is done later
 OFFLINE_SECS = 5.0  # after a failed call, how long `ensure_…` does not try again
 
 
@@ -183,7 +184,8 @@ class BaseLogger(ABC):
         with self._calling:
             if monotonic() >= self._offline_until:
                 try:
-                    return self._transport(self._server).call("POST", ensure.path, ensure.body)
+                    calls = self._transport(self._server)
+                    return calls.call("POST", ensure.path, ensure.body, secs=ENSURE_SECS)
                 except (Unreachable, ServerRefused) as error:
                     if isinstance(error, ServerRefused) and not error.passing:
                         raise

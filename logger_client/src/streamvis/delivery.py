@@ -30,7 +30,7 @@ from .spool_folder import spool_root
 from .status import State, Status
 from .transport import Transport
 
-SPILL_WAIT_SECS = 1.0  # the most that a writer waits for its own disk
+SPILL_WAIT_SECS = 10.0  # the most that a writer waits for its own disk
 ROOM_SECS = 0.05  # how often a blocked writer looks again, besides when something was sent
 
 Clock = Callable[[], float]
@@ -204,7 +204,7 @@ class Delivery:
             drained = self.keeper.finished and self.core.drained
             stopped = self.core.stopped is not None
             blank = self.core.generation is None and not self.core.pending_rows
-            blank = blank and not self.core.ops_end
+            blank = blank and not self.core.ops.end
         hopeless = blank and self.keeper.finished and self.pacer.failures > 0
         if drained or (self.kept_all and (stopped or hopeless)):
             return True
@@ -374,4 +374,4 @@ class Delivery:
         """Tags and the like; where no run was opened and no row written, none is missed."""
         with self.core_lock:
             opened = self.core.generation is not None and self.core.stopped is None
-            return opened and self.keeper.ops_total > self.core.ops_first
+            return opened and self.keeper.ops_total > self.core.ops.first

@@ -113,7 +113,7 @@ class Keeper:
         with self._lock:
             with self._core_lock:
                 parts = list(self._core.contents())
-                ops = list(enumerate(self._core.operations, self._core.ops_first))
+                ops = list(enumerate(self._core.ops.pending, self._core.ops.first))
             self.spool = spool
             told = [self._log("", first, op) for first, op in ops]
             told += [self._log(series, first, part) for series, first, part in parts]
@@ -202,7 +202,7 @@ class Keeper:
     def _push(self, series: str, first: int, part: Any) -> None:
         with self._core_lock:
             if not series:
-                self._core.add_op_at(first, part)
+                self._core.ops.add_at(first, part)
             else:
                 missing = first - self._core.end_of(series)
                 if missing > 0:

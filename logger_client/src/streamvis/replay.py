@@ -77,7 +77,7 @@ class Replay:
         for series in list(self._waiting):
             self._fill(series)
         for first in sorted(self._waiting_ops):
-            self._core.add_op_at(first, self._waiting_ops.pop(first))
+            self._core.ops.add_at(first, self._waiting_ops.pop(first))
 
     def push_waiting(self) -> None:
         """What waits may follow what came on another way."""
@@ -148,9 +148,9 @@ class Replay:
 
     def _push_waiting_ops(self) -> None:
         for first in sorted(self._waiting_ops):
-            if first > self._core.ops_end:
+            if first > self._core.ops.end:
                 return
-            self._core.add_op_at(first, self._waiting_ops.pop(first))
+            self._core.ops.add_at(first, self._waiting_ops.pop(first))
 
     def _fill(self, series: str) -> None:
         while series in self._waiting:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import sleep
 from typing import NamedTuple
 
 from .errors import SpoolError
@@ -32,6 +33,7 @@ except ImportError:  # Windows: no spool there
 SEGMENT_BYTES = 32 << 20
 TIDY_BYTES = 4 << 20  # a segment whose rows are all stored goes from this size on
 LOOK_EVERY_BYTES = 4 << 20  # how often the free space is looked at
+LOCK_TRIES = 50
 SUFFIX = ".log"
 
 Settled = Callable[[Mapping[str, int], int], bool]
@@ -81,7 +83,7 @@ class Spool:
         self._closed = False
         self._look_at = 0
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._held = hold(folder)
+        self._held = _hold_patiently(folder)
         try:
             self._rotate()
         except SpoolFull as error:
@@ -209,20 +211,31 @@ class Spool:
             if self._closed:
                 return
             self._closed = True
-            if self._file >= 0:
-                os.close(self._file)
             if delete:
                 remove(self.folder)
-            os.close(self._held)
+            self._let_go()
 
     def abandon(self) -> None:
         """In a forked child: close our copies; the lock and the files are the parent's."""
         if self._closed:  # these numbers may be those of other files by now
             return
         self._closed = True
-        for file in (self._file, self._held):
-            with contextlib.suppress(OSError):
+        self._let_go()
+
+    def _let_go(self) -> None:
+        files, self._file, self._held = (self._file, self._held), -1, -1
+        for file in files:
+            if file >= 0:  # once closed, the number may be another file's
                 os.close(file)
+
+
+def _hold_patiently(folder: Path) -> int:
+    """Whoever lists spools tries their locks for a moment."""
+    for _ in range(LOCK_TRIES):
+        with contextlib.suppress(SpoolError):
+            return hold(folder)
+        sleep(0.01)
+    return hold(folder)
 
 
 def hold(folder: Path) -> int:
@@ -231,7 +244,7 @@ def hold(folder: Path) -> int:
     Raises SpoolError when another process holds it, OSError when it cannot be opened.
     """
     if fcntl is None:
-        raise SpoolError("spools need file locks, which this system lacks; data stay in memory")
+        raise OSError("spools need file locks, which this system lacks; data stay in memory")
     file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,6 +6,7 @@ STREAMVIS_SPOOL, else `~/.local/state/streamvis/spool`; one folder for each writ
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from .errors import SpoolError
 from .records import Note, parse, scan
 from .spool import hold, remove, segments
+
+YOUNG_SECS = 60.0  # an empty folder may be one that is being made
 
 
 def spool_root() -> Path:
@@ -57,14 +60,20 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _leftover(folder: Path) -> Leftover | None:
-    """None when it has gone meanwhile."""
+    """None when it has gone meanwhile, or when its process died before it wrote anything."""
     try:
+        age = time.time() - folder.stat().st_mtime  # before its lock is looked for, or made
         logs = segments(folder)
         nbytes = sum(path.stat().st_size for path in logs)
         opening = _opening(logs[0]) if logs else {}
-        return Leftover(folder, opening, nbytes, _alive(folder))
-    except OSError:
-        return None
+        found = Leftover(folder, opening, nbytes, _alive(folder))
+        if found.alive or next(payloads(folder), None) is not None:
+            return found
+        if age > YOUNG_SECS:
+            discard(found)
+    except (OSError, SpoolError):
+        pass
+    return None
 
 
 def _opening(log: Path) -> dict[str, Any]:

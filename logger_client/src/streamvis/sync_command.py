@@ -141,3 +141,6 @@ def _say(done: Delivered, as_json: bool) -> None:
 
 def _size(nbytes: int) -> str:
     return f"{nbytes} B" if nbytes < 10_000 else f"{nbytes / 1e6:.1f} MB"
+
+
+COMMANDS = (sync,)

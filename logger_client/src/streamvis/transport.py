@@ -1,29 +1,30 @@
 """HTTP to one server: the token goes to its origin only, and no redirect is followed.
 
 `call` is for people's requests and raises the exceptions of `errors`; `append` is for the flush
-thread and answers what came, whatever it was.
+thread and answers what came, whatever it was. `requests` is imported when it is first needed: it
+takes longer than all of this package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
-
-import requests
-from requests.auth import AuthBase
 
 from .config import Server, stored
 from .encodings import accept_encoding
 from .errors import Unreachable, refusal
 from .frames import MEDIA_TYPE
 
+if TYPE_CHECKING:
+    import requests
+
 CONNECT_SECS = 3.0
 READ_SECS = 30.0
 
 
-class _Bearer(AuthBase):
+class _Bearer:
     """Sets the token; being there at all, it also keeps `requests` from using ~/.netrc."""
 
     def __init__(self, token: str | None) -> None:
@@ -53,6 +54,8 @@ class Transport:
     """One session; use one per thread."""
 
     def __init__(self, server: Server) -> None:
+        import requests
+
         self.server = server
         self._token = server.token
         self._encodings: str | None = None
@@ -71,9 +74,11 @@ class Transport:
         self._session.auth = _Bearer(token)
         return True
 
-    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def call(
+        self, method: str, path: str, body: Any = None, *, secs: float = READ_SECS
+    ) -> dict[str, Any]:
         """The JSON object that the server answers. Raises ServerRefused, Unreachable."""
-        answer = self.ask(method, path, body)
+        answer = self.ask(method, path, body, secs=secs)
         if answer.ours:
             return answer.body
         raise self._problem(method, path, answer)
@@ -131,7 +136,7 @@ class Transport:
             return self._session.request(
                 method, url, timeout=timeout, allow_redirects=False, **options
             )
-        except (requests.RequestException, OSError) as error:
+        except OSError as error:  # as are all exceptions of requests
             raise Unreachable(
                 f"no answer from {self.server.origin} ({_short(error)}); "
                 "check STREAMVIS_URL and that the server runs"
@@ -145,7 +150,7 @@ def _short(error: Exception) -> str:
 def _answer(response: requests.Response) -> Answer:
     try:
         body = response.json()
-    except (ValueError, requests.RequestException):
+    except (ValueError, OSError):
         body = {}
     return Answer(response.status_code, body if isinstance(body, dict) else {}, _wait(response))
 
