@@ -8,9 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from streamvis import DataLogger
 
 
+# Another test of this process may have imported jax, which warns at every fork.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <function _at_fork")
+@pytest.mark.filterwarnings("ignore:os.fork")
 def test_files_that_took_the_numbers_of_an_ended_loggers_stay_open(
     make_logger: Any, server: Any, tmp_path: Path
 ) -> None:
