@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.appends import measure_appends
+from benchmarks.client import measure_client
 from benchmarks.compacting import measure_compaction
 from benchmarks.following import measure_following
 from benchmarks.limits import Limits, measure_limits
@@ -38,6 +39,7 @@ PARTS = (
     "overview",
     "notebook",
     "memory",
+    "client",
     "page",
 )
 MEMORY_SECS = 60.0
@@ -71,6 +73,9 @@ def measure(parts: list[str], *, scale: float, memory_secs: float) -> Iterator[F
             if "compaction" in parts:
                 apart = postgres.new_database() if postgres and url else None
                 yield from measure_compaction(name, apart)
+        if "client" in parts:
+            with place("SQLite", None) as there:
+                yield from measure_client(there)
         if "page" in parts and chromium.find():
             yield from _page(limits)
 

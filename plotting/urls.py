@@ -11,6 +11,7 @@ urlpatterns = [
     path("", pages.home, name="home"),
     path("plot/", pages.plot, name="plot"),
     path("api/v1/data/", api.Data.as_view()),
+    path("api/v1/follow/", api.Follow.as_view()),
     path("api/v1/statistics/", statistics_api.Statistics.as_view()),
     path("api/v1/plots/validate", plots_api.Validate.as_view()),
     path("api/v1/overview/", api.OverviewDoor.as_view()),

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from streamvis import DataLogger, flusher
-from streamvis import logger as logger_module
+from streamvis import DataLogger, base, pacing
 from tests.logger_client.fake_server import FakeServer
 
 
@@ -16,9 +16,11 @@ def no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     for name in ("STREAMVIS_URL", "STREAMVIS_TOKEN", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(flusher, "FIRST_BACKOFF_SECS", 0.01)
-    monkeypatch.setattr(flusher, "MAX_BACKOFF_SECS", 0.05)
-    monkeypatch.setattr(logger_module, "OFFLINE_SECS", 0.0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("STREAMVIS_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setattr(pacing, "FIRST_BACKOFF_SECS", 0.01)
+    monkeypatch.setattr(pacing, "MAX_BACKOFF_SECS", 0.05)
+    monkeypatch.setattr(base, "OFFLINE_SECS", 0.0)
 
 
 @pytest.fixture
@@ -40,5 +42,5 @@ def make_logger(server: FakeServer) -> Iterator[Any]:
 
     yield make
     for log in made:
-        log._drain_timeout = 0.2
+        log._settings = replace(log._settings, drain_timeout=0.2)
         log.stop()

@@ -126,7 +126,10 @@ class FakeServer:
         parts = [unquote(part) for part in path.strip("/").split("/")]
         match (method, *parts):
             case ("GET", "fields" | "series" as what):
-                return 200, self.listed(list(getattr(self, what).values()), query)
+                entries = list(getattr(self, what).values())
+                if names := query.pop("name", None):
+                    entries = [each for each in entries if each["name"] == names[0]]
+                return 200, self.listed(entries, query)
             case ("POST", "fields", "ensure"):
                 return self.ensure_field(body)
             case ("POST", "fields"):
@@ -144,6 +147,11 @@ class FakeServer:
                 return self.search(body)
             case ("POST", "runs", handle, "open"):
                 return 200, self.open(handle, **body)
+            case ("GET", "runs", handle, "cursors"):
+                core = self.runs.get(handle)
+                if core is None or core.gone:
+                    return 410, error("run_gone")
+                return 200, core.answer(query["writer"][0])
             case (_, "runs", handle, *rest) if handle in self.runs:
                 return self.run_call(method, handle, rest, body)
             case _:

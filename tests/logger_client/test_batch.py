@@ -29,6 +29,10 @@ def bits(values: Any) -> list[Any]:
     return ["nan" if v != v else (v, math.copysign(1, v)) for v in values]
 
 
+def pieces(types: Any, entries: list[Any]) -> list[Any]:
+    return [part for part, _ in materialise(types, entries, {})]
+
+
 def as_rows(column: Column, rows: int) -> list[Any]:
     return frames.widen(column, rows).tolist()
 
@@ -39,8 +43,8 @@ def test_rows_survive_coding_joining_slicing_and_the_wire(
     first: list[Any], second: list[Any], start: int, stop: int
 ) -> None:
     rows = [*first, *second]
-    (one,) = materialise(TYPES, [Block(LAYOUT, first)], {}) if first else (None,)
-    (two,) = materialise(TYPES, [Block(LAYOUT, second)], {}) if second else (None,)
+    (one,) = pieces(TYPES, [Block(LAYOUT, first)]) if first else (None,)
+    (two,) = pieces(TYPES, [Block(LAYOUT, second)]) if second else (None,)
     whole = join(one, two) if one and two else one or two
     if whole is None:
         return
@@ -80,7 +84,7 @@ def test_a_constant_of_a_big_write_stays_one_value_and_of_small_ones_is_spread()
     big = write(20_000, x=np.arange(20_000), t=Text(np.zeros((), "u4"), ("k",)))
     small = [write(2, x=np.arange(2), t=Text(np.zeros((), "u4"), (word,))) for word in "ab"]
     types: Any = {"x": "int", "t": "text"}
-    first, second, third = materialise(types, [*small, big, Lost(3, "why")], {})
+    first, second, third = pieces(types, [*small, big, Lost(3, "why")])
     assert first.rows == 4
     assert as_rows(first.columns["t"], 4) == ["a", "a", "b", "b"]
     assert second.columns["t"].const
@@ -95,7 +99,7 @@ def test_a_constant_of_a_big_write_stays_one_value_and_of_small_ones_is_spread()
 )  # fmt: skip
 def test_float_columns_take_the_narrowest_dtype_that_is_exact(dtypes: list[str], wire: str) -> None:
     entries = [write(1, x=np.array([3], dtype)) for dtype in dtypes]
-    (only,) = materialise({"x": "float"}, entries, {})
+    (only,) = pieces({"x": "float"}, entries)
     assert only.columns["x"].values.dtype == wire
     assert as_rows(only.columns["x"], len(dtypes)) == [3.0] * len(dtypes)
 

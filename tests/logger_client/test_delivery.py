@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamvis import DataLogger, complaints, config, flusher
+from streamvis import DataLogger, complaints, config, courier, pacing
 from streamvis.protocol import Loss
 
 STEP = {"step": "int", "loss": "float"}
@@ -146,7 +146,7 @@ def test_stop_wakes_a_long_sleep(make_logger: Any, server: Any) -> None:
 def test_a_token_that_is_refused_pauses_and_keeps(
     make_logger: Any, server: Any, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher, "NOT_ALLOWED_SECS", 0.1)
+    monkeypatch.setattr(courier, "NOT_ALLOWED_SECS", 0.1)
     log = make_logger(token="svt_one")
     log.ensure_series("s", STEP)
     log.start()
@@ -170,7 +170,7 @@ def test_a_token_that_is_stored_later_is_found(make_logger: Any, server: Any) ->
     file = config.servers_file()
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({server.url: {"token": "svt_new"}}))
-    log._flusher._retry_at = 0.0  # a minute later
+    log._delivery.pacer.retry_at = 0.0  # a minute later
     assert log.flush(5)
     assert server.column(log.run_handle, "s", "step") == [0, 1, 2]
 
@@ -326,7 +326,7 @@ def test_two_processes_with_one_writer_id_stop_instead_of_mixing(
 def test_a_full_queue_drops_the_oldest_with_a_declared_skip(
     make_logger: Any, server: Any, caplog: Any
 ) -> None:
-    log = make_logger(max_queue_bytes=1 << 20)
+    log = make_logger(max_queue_bytes=1 << 20, on_full="drop")
     log.ensure_series("s", STEP)
     log.start()
     write(log, 5)
@@ -350,7 +350,7 @@ def test_a_full_queue_drops_the_oldest_with_a_declared_skip(
 
 
 def test_a_stuck_request_does_not_unbound_the_memory(make_logger: Any, server: Any) -> None:
-    log = make_logger(max_queue_bytes=1 << 20)
+    log = make_logger(max_queue_bytes=1 << 20, on_full="drop")
     log.ensure_series("s", {"text": "text"})
     log.start()
     server.slow_secs = 0.5
@@ -380,7 +380,7 @@ def test_write_never_waits_for_a_slow_server(log: DataLogger, server: Any) -> No
 def test_a_fault_of_our_own_does_not_end_the_thread(
     log: DataLogger, server: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    honest, failures = flusher.Flusher._deliver, [1, 1]
+    honest, failures = courier.Courier.turn, [1, 1]
 
     def failing(self: Any) -> bool:
         if failures:
@@ -388,7 +388,7 @@ def test_a_fault_of_our_own_does_not_end_the_thread(
             raise ZeroDivisionError
         return honest(self)
 
-    monkeypatch.setattr(flusher.Flusher, "_deliver", failing)
+    monkeypatch.setattr(courier.Courier, "turn", failing)
     write(log, 5)
     assert log.flush(5)
     assert server.column(log.run_handle, "s", "step") == list(range(5))
@@ -398,7 +398,7 @@ def test_a_fault_of_our_own_does_not_end_the_thread(
 def test_an_idle_run_is_kept_alive_by_heartbeats(
     log: DataLogger, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flusher, "HEARTBEAT_SECS", 0.05)
+    monkeypatch.setattr(pacing, "HEARTBEAT_SECS", 0.05)
     time.sleep(0.3)
     beats = [message for message in server.appends() if len(message) == 1]
     assert 2 <= len(beats) <= 7

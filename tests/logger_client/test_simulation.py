@@ -67,7 +67,7 @@ class World:
         if act < 0.35:
             self.write()
         elif act < 0.40:
-            self.client.add_op({"op": "add_tags", "tags": [str(self.ops)]})
+            self.client.ops.add({"op": "add_tags", "tags": [str(self.ops)]})
             self.ops += 1
         elif act < 0.43:
             self.client.drop_oldest(self.rng.randrange(1, 400), "full")
@@ -149,7 +149,7 @@ def run_schedule(seed: int, make_server: type[RunCore] = RunCore) -> None:
             world.server.replace()
             world.replaced = True
         world.step(faults)
-    world.client.add_op({"op": "add_tags", "tags": [str(world.ops)]})
+    world.client.ops.add({"op": "add_tags", "tags": [str(world.ops)]})
     world.ops += 1
     world.settle()
     for late in world.wandering:

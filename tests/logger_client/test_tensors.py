@@ -203,3 +203,88 @@ def test_device_memory_counts_in_the_queue(log: DataLogger) -> None:
     before = log.status.queued_bytes
     log.write("s", i=1, f=torch.zeros(100_000), b=True)
     assert log.status.queued_bytes - before >= 400_000
+
+
+def test_a_write_never_waits_for_a_device(log: DataLogger, server: Any) -> None:
+    """Every torch function that is called inside of `write`: none that moves, reads or waits."""
+    called: set[str] = set()
+
+    class Spy(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
+            called.add(getattr(func, "__name__", str(func)))
+            return func(*args, **(kwargs or {}))
+
+    values = {
+        "i": torch.arange(3, dtype=torch.int32),
+        "f": torch.ones(3, 3, requires_grad=True).t()[:, :1],
+        "b": torch.tensor(True),
+    }
+    listed = {**values, "f": [torch.tensor(1.0), torch.tensor(2.0), values["f"][0, 0]]}
+    with Spy():
+        for _ in range(5):
+            log.write("s", **values)
+            log.write("s", **listed)
+    assert called == {"detach", "clone", "stack", "__get__"}
+    assert log.flush(5)
+    assert len(server.rows(log.run_handle, "s")) == 5 * (9 + 3)
+
+
+def test_a_write_never_reads_a_jax_array(
+    log: DataLogger, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = jnp.ones(3)
+    reads: list[str] = []
+    kind = type(value)
+    for name in ("__array__", "block_until_ready", "item", "tolist", "__float__"):
+        honest = getattr(kind, name)
+
+        def spy(self: Any, *args: Any, name: str = name, honest: Any = honest, **more: Any) -> Any:
+            reads.append(name)
+            return honest(self, *args, **more)
+
+        monkeypatch.setattr(kind, name, spy)
+    log.write("s", **{**GOOD, "f": value})
+    assert reads == []
+    assert log.flush(5)
+    assert server.column(log.run_handle, "s", "f") == [1.0] * 3
+
+
+class ByArray:
+    """An array by one protocol alone, as other libraries have them."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self._array
+
+
+class ByDlpack:
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+
+@pytest.mark.parametrize("kind", [ByArray, ByDlpack])
+def test_whatever_numpy_can_read_is_taken_as_it_is_at_the_call(
+    log: DataLogger, server: Any, kind: Any
+) -> None:
+    array = np.array([0.5, 1.5])
+    log.write("s", **{**GOOD, "f": kind(array)})
+    array[:] = 7
+    assert log.flush(5)
+    assert server.column(log.run_handle, "s", "f") == [0.5, 1.5]
+
+
+def test_what_numpy_cannot_read_is_not_moved_behind_ones_back(log: DataLogger) -> None:
+    class OnDevice:
+        def __array__(self, *_: Any, **__: Any) -> Any:
+            raise TypeError("implicit conversion is not allowed")
+
+    with pytest.raises(IllegalValue, match="move it to the host first"):
+        log.write("s", **{**GOOD, "f": OnDevice()})

@@ -2,7 +2,7 @@
 
 `snapshot` turns any accepted value into one of three things, each with a `.shape`:
 
-- a numpy array of bools, ints or floats (copied),
+- a numpy array of bools, ints or floats (copied); so does anything that numpy can read,
 - `Text`: codes into a tuple of words,
 - `Device`: a torch tensor (detached, cloned on its device) or a jax array (as it is).
 
@@ -104,10 +104,29 @@ def _from_scalar(value: Any) -> Snapshot:
     if value is None:
         raise Unfit("got None; a row has a value for every field, so leave the row out")
     if kind_of(type(value)) is None:
+        array = _read_by_numpy(value)
+        if array is not None:
+            return _from_numpy(array, copy=True)
         raise Unfit(f"got {type(value).__module__}.{type(value).__qualname__}; pass {ACCEPTED}")
     if isinstance(value, np.generic) and not isinstance(value, np.str_):
         return np.asarray(value)
     return _from_flat([value], ())
+
+
+def _read_by_numpy(value: Any) -> Array | None:
+    """Whatever offers itself as an array (pandas, xarray, another framework); None for the rest.
+
+    A device that numpy cannot read is not moved off behind the user's back.
+    """
+    try:
+        if hasattr(value, "__array__") and not isinstance(value, np.generic):
+            return np.asarray(value)
+        if hasattr(value, "__dlpack__"):
+            return np.from_dlpack(value)
+    except Exception as error:  # noqa: BLE001 -- another library's, whatever it raises
+        name = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise Unfit(f"numpy cannot read this {name} ({error}); move it to the host first") from None
+    return None
 
 
 def _from_numpy(value: Array, *, copy: bool) -> Array | Text:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from .arrays import Device, Shape, Snapshot, Text, problem
+from .arrays import Device, Shape, Snapshot, Text
+from .arrays import kind as kind_of_held
 from .frames import Array, Column, DataType, code_dtype
-from .values import SCALAR_RULES, kind_of, mismatch, needs_look
+from .values import kind_of, problem_of_int
 
 GROUP_ROWS = 1 << 16  # small entries are joined up to here
 ALONE_ROWS = 1 << 14  # a write from here on is a piece of its own: a constant stays one value
@@ -35,11 +36,16 @@ class Layout:
 class Block:
     layout: Layout
     values: list[tuple[Any, ...]]
+    kept: bool = False  # its rows are on disk already
     nbytes: int = 0
 
     @property
     def rows(self) -> int:
         return len(self.values)
+
+    @property
+    def checked(self) -> bool:
+        return self.layout.checked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +55,7 @@ class Write:
     values: dict[str, Snapshot]
     nbytes: int
     checked: bool = True
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,19 @@ class Lost:
     reason: str
     nbytes: int = 0
 
+    def after(self, rows: int) -> Lost:
+        return Lost(self.rows - rows, self.reason)
 
-Entry: TypeAlias = Block | Write | Lost
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """Rows that were dropped from memory, for they lie on disk."""
+
+    rows: int
+    nbytes: int = 0
+
+
+Entry: TypeAlias = Block | Write | Lost | OnDisk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +86,12 @@ class Piece:
     rows: int
     columns: dict[str, Column]
     nbytes: int
+
+    def alike(self, other: Piece) -> bool:
+        """Have both the same fields, of the same types?"""
+        return self.columns.keys() == other.columns.keys() and all(
+            column.type == other.columns[name].type for name, column in self.columns.items()
+        )
 
     def slice(self, start: int, stop: int) -> Piece:
         if (start, stop) == (0, self.rows):
@@ -80,40 +104,6 @@ def piece(rows: int, columns: dict[str, Column]) -> Piece:
     return Piece(rows, columns, sum(column.nbytes for column in columns.values()))
 
 
-def late_problem(types: Mapping[str, DataType], entry: Entry) -> str | None:
-    """Why an entry that was queued before the types were known does not fit them after all."""
-    if isinstance(entry, Lost):
-        return None
-    names = entry.layout.names if isinstance(entry, Block) else entry.values
-    if set(names) != set(types):
-        return f"the series has the fields {', '.join(types)}, not {', '.join(names)}"
-    if isinstance(entry, Block):
-        return _late_scalars(types, entry)
-    return _late_arrays(types, entry)
-
-
-def _late_scalars(types: Mapping[str, DataType], block: Block) -> str | None:
-    for place, (name, value_type) in enumerate(
-        zip(block.layout.names, block.layout.types, strict=True)
-    ):
-        rule = SCALAR_RULES[types[name]].get(value_type)
-        if rule is None:
-            return f"field {name!r}: {mismatch(kind_of(value_type) or '', types[name])}"
-        problems = (rule(row[place]) for row in block.values) if needs_look(rule) else ()
-        found = next((each for each in problems if each), None)
-        if found:
-            return f"field {name!r}: {found}"
-    return None
-
-
-def _late_arrays(types: Mapping[str, DataType], write: Write) -> str | None:
-    for name, held in write.values.items():
-        found = problem(held, types[name])
-        if found:
-            return f"field {name!r}: {found}"
-    return None
-
-
 def devices(entries: Sequence[Entry]) -> Iterator[Device]:
     """All device tensors of the entries, for one `arrays.to_host`."""
     for entry in entries:
@@ -122,26 +112,52 @@ def devices(entries: Sequence[Entry]) -> Iterator[Device]:
 
 
 def materialise(
-    types: Mapping[str, DataType], entries: Sequence[Entry], moved: Mapping[int, Array]
-) -> Iterator[Piece | Lost]:
-    """The entries of one series as pieces; `moved` has the device tensors' values."""
-    for group in _groups(entries):
-        if isinstance(group, Lost):
-            yield group
+    types: Mapping[str, DataType | None], entries: Sequence[Entry], moved: Mapping[int, Array]
+) -> Iterator[tuple[Piece | Lost | OnDisk, bool]]:
+    """The entries of one series as pieces, each with whether its rows are on disk already.
+
+    `moved` has the device tensors' values. What was checked against the series has its types;
+    for what was queued before they were known, the values decide.
+    """
+    for group in _groups(types, entries):
+        if isinstance(group, Lost | OnDisk):
+            yield group, isinstance(group, OnDisk)
         else:
-            columns = {name: _column(name, kind, group, moved) for name, kind in types.items()}
-            yield piece(sum(entry.rows for entry in group), columns)
+            kinds = _kinds(types, group[0])
+            columns = {name: _column(name, kind, group, moved) for name, kind in kinds.items()}
+            yield piece(sum(entry.rows for entry in group), columns), group[0].kept
 
 
-def _groups(entries: Sequence[Entry]) -> Iterator[list[Block | Write] | Lost]:
+def _kinds(types: Mapping[str, DataType | None], entry: Block | Write) -> dict[str, DataType]:
+    if entry.checked:
+        return {name: kind for name, kind in types.items() if kind is not None}
+    if isinstance(entry, Block):
+        pairs = zip(entry.layout.names, entry.layout.types, strict=True)
+        return {name: cast("DataType", kind_of(value_type)) for name, value_type in pairs}
+    return {name: cast("DataType", kind_of_held(held)) for name, held in entry.values.items()}
+
+
+def _sort(types: Mapping[str, DataType | None], entry: Block | Write) -> object:
+    """Entries that stand in one piece have the same."""
+    kinds = () if entry.checked else tuple(sorted(_kinds(types, entry).items()))
+    return entry.kept, entry.checked, kinds
+
+
+def _groups(
+    types: Mapping[str, DataType | None], entries: Sequence[Entry]
+) -> Iterator[list[Block | Write] | Lost | OnDisk]:
     group: list[Block | Write] = []
+    key: object = None
     rows = 0
     for entry in entries:
-        alone = isinstance(entry, Lost) or entry.rows >= ALONE_ROWS
-        if group and (alone or rows + entry.rows > GROUP_ROWS):
+        gone = isinstance(entry, Lost | OnDisk)
+        this = None if isinstance(entry, Lost | OnDisk) else _sort(types, entry)
+        alone = gone or entry.rows >= ALONE_ROWS
+        if group and (alone or this != key or rows + entry.rows > GROUP_ROWS):
             yield group
             group, rows = [], 0
-        if isinstance(entry, Lost):
+        key = this
+        if isinstance(entry, Lost | OnDisk):
             yield entry
         elif alone:
             yield [entry]
@@ -176,6 +192,20 @@ def _values(name: str, entry: Block | Write, moved: Mapping[int, Array]) -> Arra
     return np.array(values, dtype=plain)
 
 
+def piece_of_rows(
+    names: Sequence[str], kinds: Sequence[DataType], rows: Sequence[tuple[Any, ...]]
+) -> Piece:
+    """Rows of plain scalars, each of its column's kind."""
+    dtypes = {"int": np.int64, "float": np.float64, "bool": np.bool_}
+    columns = {}
+    for place, (name, each) in enumerate(zip(names, kinds, strict=True)):
+        values = [row[place] for row in rows]
+        part: Array | Text
+        part = _coded(values) if each == "text" else np.array(values, dtype=dtypes[each])
+        columns[name] = _plain_column(each, [part], const=False)
+    return piece(len(rows), columns)
+
+
 def _coded(values: Sequence[str]) -> Text:
     index: dict[str, int] = {}
     codes = [index.setdefault(value, len(index)) for value in values]
@@ -208,9 +238,16 @@ def _wire_dtype(values: Array, kind: DataType) -> Array:
     if kind == "bool":
         return values.astype("u1")
     if kind == "int":
-        return values.astype("<i8") if values.dtype == np.uint64 else values
+        return _signed(values) if values.dtype == np.uint64 else values
     wide = values.dtype.itemsize > 4 or (values.dtype.kind in "iu" and values.dtype.itemsize > 2)
     return values.astype("<f8" if wide else "<f4", copy=False)
+
+
+def _signed(values: Array) -> Array:
+    found = problem_of_int(int(values.max())) if values.size else None
+    if found:
+        raise ValueError(found)
+    return values.astype("<i8")
 
 
 _INT_DTYPES = [np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4")]

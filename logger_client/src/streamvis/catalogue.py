@@ -37,6 +37,7 @@ class SeriesSpec:
     types: dict[str, DataType | None]
     handle: str | None = None
     handles: dict[str, str] | None = None
+    recalled: bool = False  # from the cache: good to check by, not to send by
 
     @property
     def typed(self) -> bool:
@@ -87,6 +88,18 @@ class Catalogue:
             if declared is None or declared.fits(spec):
                 specs[spec.name] = spec
         return Catalogue({**self.fields, **types}, specs, True, handles)
+
+    def recalled(self, fields: Iterable[Any], series: Iterable[Any]) -> Catalogue:
+        """With what the server had when it was last seen, where nothing else is known.
+
+        The server may have been set up anew since, so nothing is sent by these handles.
+        """
+        if self.from_server:
+            return self
+        types = {str(each["name"]): data_type_of(each["data_type"]) for each in fields}
+        told = map(spec_from_server, series)
+        specs = {spec.name: replace(spec, recalled=True) for spec in told}
+        return replace(self, fields={**types, **self.fields}, series={**specs, **self.series})
 
     def declare(self, name: str, fields: Mapping[str, str] | Iterable[str]) -> SeriesSpec:
         """The spec that `ensure_series(name, fields)` asks for."""

@@ -8,9 +8,12 @@ StreamvisError
 │   ├── IllegalValue                a value does not fit its field
 │   └── ShapeMismatch               shapes do not broadcast
 ├── LoggerStateError (RuntimeError) the call comes too late: after start(), after stop()
+├── QueueFull                       with on_full="raise": too much is waiting already
+├── SpoolError                      what lies on disk cannot be read, or delivered as it is
 ├── FrameError (ValueError)         bytes that are not a frame (frames.MalformedFrame, …)
 ├── Unreachable (ConnectionError)   no server answered, or what answered is not a Streamvis server
 ├── TruncatedAnswer                 an answer of data/ kept ending early
+├── MissingLibrary (ImportError)    `to_pandas` and its like: the library is not installed
 └── ServerRefused                   the server understood and said no: .status, .code, .body
     ├── NotAuthenticated            401
     ├── NotAllowed                  403
@@ -56,6 +59,14 @@ class LoggerStateError(StreamvisError, RuntimeError):
     """The call is not possible in the logger's present state."""
 
 
+class QueueFull(StreamvisError):
+    """Nothing of the call was queued: wait for the server, or raise max_queue_bytes."""
+
+
+class SpoolError(StreamvisError):
+    """A spool that cannot be used; `streamvis sync --list` shows what lies on disk."""
+
+
 class FrameError(StreamvisError, ValueError):
     """Bytes that break the frame format; `frame` is the index in the message."""
 
@@ -70,6 +81,10 @@ class Unreachable(StreamvisError, ConnectionError):
 
 class TruncatedAnswer(StreamvisError):
     """The server's answer ended early several times: try again."""
+
+
+class MissingLibrary(StreamvisError, ImportError):
+    """The library that a conversion is for is not installed: install it."""
 
 
 class ServerRefused(StreamvisError):

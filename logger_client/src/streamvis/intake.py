@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .arrays import Snapshot, Unfit, kind, problem, snapshot
-from .batch import BLOCK_ROWS, Block, Entry, Layout, Lost, Write
+from .batch import BLOCK_ROWS, Block, Entry, Layout, Write
 from .catalogue import Catalogue, SeriesSpec
 from .errors import IllegalValue, ShapeMismatch, UnknownSeries, WrongFields
 from .frames import DataType
+from .held import Held, drop_front, take_front
+from .journal import Journal
+from .spool import Position
 from .values import (
     EXACT,
     INT_MAX,
@@ -36,15 +40,6 @@ ROW_BYTES = 64  # a tuple in a list, about
 VALUE_BYTES = 40  # a reference and a small Python object, about
 KNOWN_WORDS = 1 << 12  # texts that need no second look; forgotten all at once when there are more
 KNOWN_WORD_CHARS = 1 << 8
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """The queue of one series."""
-
-    entries: list[Entry] = field(default_factory=list)
-    open: Block | None = None
-    total: int = 0  # rows ever written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +59,11 @@ class Intake:
         self, catalogue: Catalogue, *, copy: bool, wake_rows: int, wake_bytes: int
     ) -> None:
         self.catalogue = catalogue
+        self.journal: Journal | None = None  # puts each row on disk at its call
         self.rows = 0
         self.nbytes = 0
+        self._nested: deque[Callable[[], None]] = deque()
+        self._keeping = False
         self._copy = copy
         self._wake_rows = self._wake_at_rows = wake_rows
         self._wake_bytes = self._wake_at_bytes = wake_bytes
@@ -77,6 +75,10 @@ class Intake:
         self._words: dict[str, str] = {}
         self._guesses: dict[str, dict[str, str]] = {}
         self._gate: Callable[[], None] | None = None
+
+    def types_of(self, series: str) -> Mapping[str, DataType | None]:
+        spec = self.catalogue.series.get(series)
+        return spec.types if spec else {}
 
     def add(self, series: str, values: dict[str, Any]) -> bool:
         """Queue one call's rows; True when it is time to flush. Raises WriteError."""
@@ -94,6 +96,9 @@ class Intake:
             row, cost = self._interned(plan, row)
         held = plan.held
         with self._lock:
+            if self.journal is not None:
+                self._keep_in_order(lambda: self._add_kept(plan, row, cost))
+                return self._is_time()
             block = held.open
             if block is None or block.layout is not plan.layout or len(block.values) >= BLOCK_ROWS:
                 block = held.open = Block(plan.layout, [])
@@ -107,6 +112,45 @@ class Intake:
         return (
             self.rows >= self._wake_at_rows or nbytes >= self._wake_at_bytes or nbytes > self._room
         )
+
+    def _is_time(self) -> bool:
+        nbytes = self.nbytes
+        return (
+            self.rows >= self._wake_at_rows or nbytes >= self._wake_at_bytes or nbytes > self._room
+        )
+
+    def _keep_in_order(self, add: Callable[[], None]) -> None:
+        """What a signal handler writes in the middle of a write to disk comes after it."""
+        self._nested.append(add)
+        if self._keeping:
+            return
+        self._keeping = True
+        try:
+            while self._nested:
+                self._nested.popleft()()
+        finally:
+            self._keeping = False
+
+    def _add_kept(self, plan: Plan, row: tuple[Any, ...], cost: int) -> None:
+        held, kept = plan.held, False
+        try:
+            if self.journal is not None:
+                kept = self.journal.row(plan.series, plan.layout, held.total, row)
+        finally:
+            block = held.open
+            if (
+                block is None
+                or block.layout is not plan.layout
+                or block.kept is not kept
+                or len(block.values) >= BLOCK_ROWS
+            ):
+                block = held.open = Block(plan.layout, [], kept)
+                held.entries.append(block)
+            block.values.append(row)
+            block.nbytes += cost
+            held.total += 1
+            self.rows += 1
+            self.nbytes += cost
 
     def _interned(self, plan: Plan, row: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:
         """The row with each text checked, and kept once however often it is logged."""
@@ -140,12 +184,13 @@ class Intake:
         self._gate = gate
         self._plans = {}
 
-    def change_catalogue(self, change: Callable[[Catalogue], Catalogue]) -> None:
-        """Replace the catalogue by what `change` makes of it."""
+    def change_catalogue(self, change: Callable[[Catalogue], Catalogue]) -> Catalogue:
+        """Replace the catalogue by what `change` makes of it, and answer that."""
         with self._changing:
             # In this order: a plan made from the older catalogue lands in the older dict.
             self.catalogue = change(self.catalogue)
             self._plans = {}
+            return self.catalogue
 
     def _add_slowly(self, series: str, values: dict[str, Any]) -> bool:
         if self._gate is not None:
@@ -164,15 +209,26 @@ class Intake:
             return False
         with self._lock:
             held = self._held.setdefault(series, Held())
-            held.open = None
-            held.entries.append(write)
-            held.total += write.rows
-            self.rows += write.rows
-            self.nbytes += write.nbytes
-        nbytes = self.nbytes
-        return (
-            self.rows >= self._wake_at_rows or nbytes >= self._wake_at_bytes or nbytes > self._room
-        )
+            if self.journal is not None:
+                self._keep_in_order(lambda: self._queue_kept(series, held, write))
+            else:
+                self._enqueue(held, write)
+        return self._is_time()
+
+    def _queue_kept(self, series: str, held: Held, write: Write) -> None:
+        kept = False
+        try:
+            if self.journal is not None:
+                kept = self.journal.write(series, held.total, write)
+        finally:
+            self._enqueue(held, replace(write, kept=kept))
+
+    def _enqueue(self, held: Held, write: Write) -> None:
+        held.open = None
+        held.entries.append(write)
+        held.total += write.rows
+        self.rows += write.rows
+        self.nbytes += write.nbytes
 
     def _plan(self, spec: SeriesSpec, values: dict[str, Any], types: tuple[type, ...]) -> Plan:
         bounds: list[tuple[int, int, int]] = []
@@ -249,25 +305,31 @@ class Intake:
         suffix = f" ({data_type})" if data_type else ""
         return f"series {series!r}, field {name!r}{suffix}: {found}"
 
-    def take(self, *, final: bool) -> dict[str, list[Entry]]:
-        """The entries of all series whose types are known. Their bytes count until `release`.
+    def take(
+        self, most_bytes: int, log_end: Callable[[], Position] | None = None
+    ) -> tuple[dict[str, list[Entry]], Position | None]:
+        """The oldest entries of all series, about `most_bytes`. They count until `release`.
 
-        `final` says that the catalogue is complete: what it lacks now will not come.
+        Also where the log ended at that moment; None when something is left in the queue.
         """
         taken = {}
-        known = self.catalogue.series
         with self._lock:
             for series, held in self._held.items():
-                spec = known.get(series)
-                typed = spec is not None and spec.typed
-                if held.entries and (typed or (final and self.catalogue.from_server)):
-                    taken[series] = held.entries
-                    held.entries, held.open = [], None
+                if held.entries and most_bytes > 0:
+                    taken[series], nbytes = take_front(held, most_bytes)
+                    most_bytes -= nbytes
                     self.rows -= sum(entry.rows for entry in taken[series])
-            # What stays for want of a type must not wake the thread at each write.
             self._wake_at_rows = self.rows + self._wake_rows
             self._wake_at_bytes = min(self.nbytes + self._wake_bytes, self._room)
-        return taken
+            everything = not any(held.entries for held in self._held.values())
+            mark = None
+            if everything:
+                mark = log_end() if log_end else Position(0, 0)
+        return taken, mark
+
+    def over_room(self) -> int:
+        """By how many bytes the queue is over what is left for it."""
+        return self.nbytes - self._room
 
     def set_room(self, nbytes: int) -> None:
         """From so many bytes on, each `add` says that it is time."""
@@ -284,11 +346,14 @@ class Intake:
             return {series: held.total for series, held in self._held.items()}
 
     def drop_oldest(self, nbytes: int, reason: str) -> int:
-        """Give up the oldest entries, about `nbytes` of them; answers the number of rows."""
+        """Give up the oldest entries, about `nbytes` of them; answers the number of rows lost.
+
+        What is on disk is dropped from memory alone.
+        """
         dropped = 0
         with self._lock:
-            for held in sorted(self._held.values(), key=_size, reverse=True):
-                rows, freed = _drop_front(held, nbytes, reason)
+            for held in sorted(self._held.values(), key=Held.size, reverse=True):
+                rows, freed = drop_front(held, nbytes, reason)
                 dropped += rows
                 nbytes -= freed
                 self.nbytes -= freed
@@ -300,27 +365,6 @@ def _scalar(value: Any) -> Any:
     if type(value) is np.ndarray and value.shape == () and value.dtype.kind in "biufU":
         return value[()]
     return plain_scalar(value)
-
-
-def _size(held: Held) -> int:
-    return sum(entry.nbytes for entry in held.entries)
-
-
-def _drop_front(held: Held, nbytes: int, reason: str) -> tuple[int, int]:
-    """Rows and bytes given up at the front of one series' queue."""
-    rows = freed = count = dropped = 0
-    for entry in held.entries:
-        if freed >= nbytes:
-            break
-        dropped += 0 if isinstance(entry, Lost) else entry.rows
-        rows += entry.rows
-        freed += entry.nbytes
-        count += 1
-    if dropped:
-        held.entries[:count] = [Lost(rows, reason)]
-        if held.open is not None and held.open not in held.entries:
-            held.open = None
-    return dropped, freed
 
 
 def _wrong_fields(spec: SeriesSpec, values: Mapping[str, Any]) -> str:

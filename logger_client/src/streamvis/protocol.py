@@ -13,14 +13,14 @@ from enum import Enum
 from typing import Any
 
 from .batch import Lost, Piece
+from .fitting import fitted
 from .frames import MAX_ROWS, encode
+from .operations import MAX_OPS, Operations
 from .request import MAX_REASON, Handles, Request, Sent, encoded, overhead
-from .stream import Chains, Diverged, Gap, Stream, chained
+from .stream import Diverged, Gap, MaybeChains, Stream, chained
 
 BODY_BYTES = 7 << 20  # the server takes 8 MiB
 MAX_FRAMES = 900  # of 1,000
-OPS_BYTES = 512 << 10  # operations lie in a header, which is at most 1 MiB
-MAX_OPS = 500
 
 
 class Verdict(Enum):
@@ -47,18 +47,58 @@ class Core:
         self.stopped: str | None = None  # why, once it is
         self.losses: list[Loss] = []
         self.lost_rows = 0
-        self.ops_first = 0
-        self._ops: list[dict[str, Any]] = []
+        self.ops = Operations()
         self._final: dict[str, Any] | None = None
         self._streams: dict[str, Stream] = {}
         self._handles: dict[str, Handles] = {}
         self._abandoned: dict[str, str] = {}  # series -> why
         self._abandoned_rows: dict[str, int] = {}  # series -> rows that came, before and since
         self._settled_elsewhere = 0  # rows acknowledged in series that were given up later
+        self._resumed: dict[str, int] = {}
         self._chunk_rows = min(chunk_rows, MAX_ROWS)
         self._most_bytes = self._limit_bytes = body_bytes
 
+    def resume(self, cursors: Mapping[str, int], ops: int) -> None:
+        """Go on from where the server is, with a writer that begins here without a memory.
+
+        `cursors` by the series' handles. To be called before anything is pushed.
+        """
+        self._resumed = dict(cursors)
+        self.ops.first = ops
+
+    def end_of(self, series: str) -> int:
+        """How many rows of this series came here, given up ones included."""
+        if series in self._abandoned:
+            return self._abandoned_rows[series]
+        return self._stream(series).end
+
+    def push_at(self, series: str, first: int, part: Piece | Lost) -> bool:
+        """Push what of `part`, whose rows begin at `first`, did not come before.
+
+        False when rows before it are missing; then nothing is pushed.
+        """
+        end = self.end_of(series)
+        if first > end:
+            return False
+        known, rows = end - first, part.rows
+        if known < rows:
+            rest = part.slice(known, rows) if isinstance(part, Piece) else part.after(known)
+            self.push(series, rest)
+        return True
+
+    def contents(self) -> Iterator[tuple[str, int, Piece | Gap]]:
+        """(series, first row, what is there) of all that is not acknowledged."""
+        for series, stream in self._streams.items():
+            first = stream.first
+            for item in stream.items():
+                yield series, first, item
+                first += item.rows
+
     def push(self, series: str, part: Piece | Lost) -> None:
+        handles = self._handles.get(series)
+        if handles is not None and handles.types and isinstance(part, Piece):
+            fitting = fitted(part, handles.types)
+            part = Lost(part.rows, fitting) if isinstance(fitting, str) else fitting
         if series in self._abandoned:
             self._abandoned_rows[series] += part.rows
             self._tell(series, part.rows, self._abandoned[series])
@@ -68,19 +108,25 @@ class Core:
         elif part.rows:
             self._stream(series).push(part)
 
-    def add_op(self, op: dict[str, Any]) -> None:
-        self._ops.append(op)
-
     def finish(self, state: str) -> None:
         """Send this state once everything else has been sent."""
         self._final = {"op": "state", "state": state}
 
     def know(self, series: str, handles: Handles) -> None:
-        """From now on this series can be sent."""
+        """From now on this series can be sent; what came before is brought into its types."""
+        unknown = series not in self._handles
         self._handles[series] = handles
+        if handles.series in self._resumed:
+            self._stream(series).resume(self._resumed.pop(handles.series))
+        elif unknown and handles.types and series in self._streams:
+            lost = self._streams[series].refit(lambda part: fitted(part, handles.types))
+            for rows, reason in lost:
+                self._tell(series, rows, reason)
 
-    def knows(self, series: str) -> bool:
-        return series in self._handles or series in self._abandoned
+    @property
+    def unknown_series(self) -> list[str]:
+        """The series with rows here that cannot be sent yet."""
+        return [series for series in self._streams if series not in self._handles]
 
     def abandon(self, series: str, reason: str) -> None:
         """Give up a series that the server does not take at all, not even a skip."""
@@ -123,21 +169,16 @@ class Core:
     @property
     def drained(self) -> bool:
         done = all(self._done(series, each) for series, each in self._streams.items())
-        return done and not (self._ops or self._final)
+        return done and not (self.ops.pending or self._final)
 
     def _done(self, series: str, stream: Stream) -> bool:
         """Nothing to send: all is acknowledged, or only gaps of a series the server has not."""
         lacking = series not in self._handles and not stream.held_rows
         return stream.first == stream.end or lacking
 
-    @property
-    def ops_end(self) -> int:
-        """Operations ever added."""
-        return self.ops_first + len(self._ops)
-
     def settled(self, totals: Mapping[str, int], ops_end: int) -> bool:
         """Is everything up to these numbers of rows and operations acknowledged or given up?"""
-        return self.ops_first >= ops_end and all(
+        return self.ops.first >= ops_end and all(
             self._settled(series, total) for series, total in totals.items()
         )
 
@@ -160,10 +201,11 @@ class Core:
         if self.stopped or self.generation is None:
             return None
         request, budget = Request(), self._limit_bytes
-        budget -= self._put_ops(request, budget)
+        request.ops, used = self.ops.fitting(budget)
+        budget -= used
         bodies, complete = self._put_rows(request, budget)
-        if complete and self._final and request.ops == len(self._ops) < MAX_OPS:
-            self._ops.append(self._final)
+        if complete and self._final and request.ops == len(self.ops.pending) < MAX_OPS:
+            self.ops.add(self._final)
             self._final = None
             request.ops += 1
         if not (request.frames or request.ops or heartbeat):
@@ -171,21 +213,10 @@ class Core:
         request.body = b"".join((self._head(request.ops), *bodies))
         return request
 
-    def _put_ops(self, request: Request, budget: int) -> int:
-        """Take as many operations as fit, one at least; answers their size."""
-        used = 0
-        for op in self._ops[:MAX_OPS]:
-            size = len(str(op)) * 4
-            if request.ops and used + size > min(OPS_BYTES, budget):
-                break
-            request.ops += 1
-            used += size
-        return used
-
     def _head(self, ops: int) -> bytes:
         keys: dict[str, Any] = {"generation": self.generation, "writer": self.writer}
         if ops:
-            keys["meta"] = {"first": self.ops_first, "ops": self._ops[:ops]}
+            keys["meta"] = {"first": self.ops.first, "ops": self.ops.pending[:ops]}
         return encode("append", keys)
 
     def _put_rows(self, request: Request, budget: int) -> tuple[list[bytes], bool]:
@@ -207,7 +238,7 @@ class Core:
                     return bodies, False
         return bodies, complete
 
-    def _note(self, request: Request, stream: Stream, sent: Sent, chains: Chains) -> None:
+    def _note(self, request: Request, stream: Stream, sent: Sent, chains: MaybeChains) -> None:
         end = sent.first + sent.rows
         request.frames.append(sent)
         request.chains.setdefault(sent.series, {})[end] = chains
@@ -215,7 +246,7 @@ class Core:
 
     def _frames(
         self, series: str, stream: Stream, handles: Handles
-    ) -> Iterator[tuple[Sent, bytes, Chains]]:
+    ) -> Iterator[tuple[Sent, bytes, MaybeChains]]:
         first, chains = stream.first, stream.chains
         for item in stream.items():
             for part in [item] if isinstance(item, Gap) else self._fitting(item):
@@ -269,9 +300,9 @@ class Core:
         return Verdict.GO_ON if moved or idle else Verdict.LATER
 
     def _acknowledge(
-        self, body: Mapping[str, Any], chains: Mapping[str, Mapping[int, Chains]]
+        self, body: Mapping[str, Any], chains: Mapping[str, Mapping[int, MaybeChains]]
     ) -> bool:
-        moved = self._acknowledge_ops(body)
+        moved = self.ops.acknowledge(int(body.get("meta", self.ops.first)))
         for series, stream in self._streams.items():
             handles = self._handles.get(series)
             if handles is None:
@@ -279,15 +310,6 @@ class Core:
             cursor = int(body["cursors"].get(handles.series, 0))
             moved = stream.acknowledge(cursor, chains.get(series, {})) > 0 or moved
         return moved
-
-    def _acknowledge_ops(self, body: Mapping[str, Any]) -> bool:
-        done = int(body.get("meta", self.ops_first)) - self.ops_first
-        if done > len(self._ops):
-            raise Diverged
-        if done > 0:
-            del self._ops[:done]
-            self.ops_first += done
-        return done > 0
 
     def _resume(self, body: Mapping[str, Any]) -> Verdict:
         """A gap: go back to where the server is, and declare what is no longer here."""
@@ -301,16 +323,8 @@ class Core:
                 rows = stream.rewind(cursor)
                 self._tell(series, rows, "the server no longer had these rows")
                 moved = True
-        return Verdict.GO_ON if self._rewind_ops(body) or moved else Verdict.LATER
-
-    def _rewind_ops(self, body: Mapping[str, Any]) -> bool:
-        missing = self.ops_first - int(body.get("meta", self.ops_first))
-        if missing <= 0:
-            return False
-        reason = "the server no longer had this operation, nor had the client"
-        self._ops[:0] = [{"op": "skip", "reason": reason} for _ in range(missing)]
-        self.ops_first -= missing
-        return True
+        rewound = self.ops.rewind(int(body.get("meta", self.ops.first)))
+        return Verdict.GO_ON if rewound or moved else Verdict.LATER
 
     def _too_large(self, request: Request) -> Verdict:
         """Send half as much; what is too large alone is given up."""
@@ -358,9 +372,8 @@ class Core:
         return Verdict.GO_ON
 
     def _give_up_op(self, index: int, reason: str) -> Verdict:
-        op = self._ops[index]
-        if op["op"] == "skip":
+        op = self.ops.give_up(index, reason)
+        if op is None:
             return Verdict.LATER
-        self._ops[index] = {"op": "skip", "reason": reason[:MAX_REASON]}
         self.losses.append(Loss("", 0, f"operation {op['op']}: {reason}"))
         return Verdict.GO_ON

@@ -10,7 +10,7 @@ check values of the two sides would part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,6 +20,7 @@ from .frames import chain
 JOIN_ROWS = 4096  # small pieces are joined up to here, or an outage would leave thousands
 
 Chains: TypeAlias = Mapping[str, int]
+MaybeChains: TypeAlias = Chains | None  # None: the values before these rows are the server's alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,12 @@ class Gap:
 Item: TypeAlias = Piece | Gap
 
 
-def chained(item: Item, chains: Chains) -> Chains:
+def chained(item: Item, chains: MaybeChains) -> MaybeChains:
     """The check values by field name after `item`; a skip begins them anew."""
     if isinstance(item, Gap):
         return {}
+    if chains is None:
+        return None
     return {
         name: chain(column, item.rows, chains.get(name, 0)) for name, column in item.columns.items()
     }
@@ -55,7 +58,7 @@ class Stream:
         self.first = 0
         self.end = 0
         self.sent_end = 0
-        self.chains: Chains = {}
+        self.chains: MaybeChains = {}
         self.stored = 0  # rows acknowledged, without those declared lost
         self._items: list[Item] = []
 
@@ -70,10 +73,28 @@ class Stream:
     def items(self) -> Iterator[Item]:
         return iter(self._items)
 
+    def resume(self, cursor: int) -> None:
+        """Begin where the server is: what came before is no longer known here."""
+        self.first = self.end = self.sent_end = cursor
+        self.chains = None if cursor else {}
+
+    def refit(self, fit: Callable[[Piece], Piece | str]) -> list[tuple[int, str]]:
+        """Bring what was pushed into the series' types; answers (rows, why) of what cannot be."""
+        items: list[Item] = []
+        lost = []
+        for item in self._items:
+            fitting = fit(item) if isinstance(item, Piece) else item
+            if isinstance(fitting, str):
+                lost.append((item.rows, fitting))
+                fitting = Gap(item.rows, fitting)
+            items.append(fitting)
+        self._items = _merged(items)
+        return lost
+
     def push(self, piece: Piece) -> None:
         self.end += piece.rows
         last = self._items[-1] if self._items else None
-        if isinstance(last, Piece) and last.rows + piece.rows <= JOIN_ROWS:
+        if isinstance(last, Piece) and last.rows + piece.rows <= JOIN_ROWS and last.alike(piece):
             self._items[-1] = join(last, piece)
         else:
             self._items.append(piece)
@@ -83,7 +104,7 @@ class Stream:
         self.end += rows
         self._items = _merged([*self._items, Gap(rows, reason)])
 
-    def acknowledge(self, cursor: int, known: Mapping[int, Chains]) -> int:
+    def acknowledge(self, cursor: int, known: Mapping[int, MaybeChains]) -> int:
         """The server holds everything before `cursor`; answers by how much it moved.
 
         `known` has check values that were computed when the rows were sent.
@@ -93,8 +114,7 @@ class Stream:
         advance = cursor - self.first
         if advance <= 0:
             return 0
-        chains = known.get(cursor)
-        self.chains = self._chains_at(advance) if chains is None else chains
+        self.chains = known[cursor] if cursor in known else self._chains_at(advance)
         done = _cut(self._items, 0, advance)
         self.stored += sum(item.rows for item in done if isinstance(item, Piece))
         self._items = _cut(self._items, advance, self.end - self.first)
@@ -132,7 +152,7 @@ class Stream:
         start = max(self.sent_end, self.first)
         return self.set_aside(start, stop - start, reason) if stop > start else 0
 
-    def _chains_at(self, rows: int) -> Chains:
+    def _chains_at(self, rows: int) -> MaybeChains:
         chains = self.chains
         for item in _cut(self._items, 0, rows):
             chains = chained(item, chains)
