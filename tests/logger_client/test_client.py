@@ -186,9 +186,11 @@ def test_rows_are_compressed_for_far_networks_alone(
         return [(0, 0, 0, "", (address, 0)) for address in addresses]
 
     monkeypatch.setattr(encodings.socket, "getaddrinfo", look_up)
-    monkeypatch.setattr(encodings, "make_headers", lambda **_: {"accept-encoding": "gzip,deflate"})
+    monkeypatch.setattr(
+        "urllib3.util.make_headers", lambda **_: {"accept-encoding": "gzip,deflate"}
+    )
     assert encodings.accept_encoding("http://server:8000") == asked
-    monkeypatch.setattr(encodings, "make_headers", lambda **_: {"accept-encoding": "gzip,zstd"})
+    monkeypatch.setattr("urllib3.util.make_headers", lambda **_: {"accept-encoding": "gzip,zstd"})
     better = {"identity": "identity", "gzip": "zstd, gzip;q=0.5"}
     assert encodings.accept_encoding("http://server:8000") == better[asked]
 

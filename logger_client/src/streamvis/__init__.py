@@ -32,16 +32,16 @@ from .errors import (
     WriteError,
     WrongFields,
 )
-from .follow import Follow, Rows, Tombstone
 from .logger import DataLogger
-from .pictures import Density, Envelope, Overview, Strip
-from .statistics import Group
 from .status import Status
-from .watch import Follower
 
 if TYPE_CHECKING:
     from .async_logger import AsyncDataLogger
     from .client import Client
+    from .follow import Follow, Rows, Tombstone
+    from .pictures import Density, Envelope, Overview, Strip
+    from .statistics import Group
+    from .watch import Follower
 
 __all__ = [
     "AsyncDataLogger",
@@ -83,7 +83,19 @@ __all__ = [
 
 
 # Imported when they are asked for: asyncio and requests take longer than all of this package.
-_LATER = {"AsyncDataLogger": "async_logger", "Client": "client"}
+_LATER = {
+    "AsyncDataLogger": "async_logger",
+    "Client": "client",
+    "Density": "pictures",
+    "Envelope": "pictures",
+    "Follow": "follow",
+    "Follower": "watch",
+    "Group": "statistics",
+    "Overview": "pictures",
+    "Rows": "follow",
+    "Strip": "pictures",
+    "Tombstone": "follow",
+}
 
 
 def __getattr__(name: str) -> Any:
