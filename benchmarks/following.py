@@ -13,7 +13,7 @@ from benchmarks.limits import Limits
 from benchmarks.logging_rows import FIELDS, Place
 from benchmarks.report import Figure
 from runs.frames import MEDIA_TYPE, Column, lay_out, write_frame
-from streamvis.client import Follower
+from streamvis import Follower
 
 RUNS = 1_000
 BATCHES = (10, 100, 1_000)
@@ -59,7 +59,7 @@ def measure_following(place: Place, limits: Limits) -> Iterator[Figure]:
     runs.append(10)
     one_post = 1000 / limits.posts_s.median
     with place.client() as client:
-        follower = client.follow({"series": [SERIES]}, SERIES)
+        follower = client.watch({"series": [SERIES]}, SERIES)
         follower.update()
         quiet = tuple(_ms(follower, news=False) for _ in range(REPEATED))
         name = f"nothing new in {RUNS:,} runs {on}"

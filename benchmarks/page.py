@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+import numpy as np
+
 from benchmarks.limits import Limits
 from benchmarks.logging_rows import FIELDS, SERIES, Place, batches
 from benchmarks.report import REPETITIONS, Figure
@@ -31,12 +33,43 @@ SHOWN = """rows => new Promise(resolve => {
   look();
 })"""
 
+# Answers, for each of so many small pans, the ms from the pointer's move to the frame that was
+# composed for the new view; first a frame moves what is there.
+PAN = """async pans => {
+  const plot = document.querySelector('streamvis-plot');
+  const stats = () => window.__streamvis.stats();
+  const { left, top } = plot.getBoundingClientRect();
+  const area = stats().plotBox;
+  const at = { x: left + area.left + area.width / 2, y: top + area.top + area.height / 2 };
+  const fire = (type, dx) => plot.dispatchEvent(new PointerEvent(type, {
+    bubbles: true, pointerId: 1, button: 0, buttons: 1, clientX: at.x + dx, clientY: at.y }));
+  const frame = number => new Promise(resolve => {
+    const look = () => (stats().frames >= number ? resolve() : setTimeout(look, 1));
+    look();
+  });
+  plot.setPointerCapture = () => undefined;
+  fire('pointerdown', 0);
+  const taken = [];
+  for (let i = 1; i <= pans; i += 1) {
+    await new Promise(resolve => setTimeout(resolve, 300));
+    const before = stats().frames;
+    const began = performance.now();
+    fire('pointermove', 10 * i);
+    await frame(before + 2);
+    taken.push(performance.now() - began);
+  }
+  fire('pointerup', 10 * pans);
+  return taken;
+}"""
+PANS = 10
+
 
 def measure_page(place: Place, login_url: str, limits: Limits) -> Iterator[Figure]:
     with run_chromium() as browser, _logged_in(browser, login_url) as page:
         for flush_every in (0.5, 0.02):
             yield from _latency(place, page, limits, flush_every)
         yield _opening(place, page, limits)
+        yield from _panning(place, page)
 
 
 @contextmanager
@@ -97,3 +130,28 @@ def _opening(place: Place, page: Page, limits: Limits) -> Figure:
     floor = BIG * 16 / (limits.post_mb_s.median * 1e6) * 1000 + FRAME_MS
     taken = tuple(opened() for _ in range(REPETITIONS))
     return Figure(f"open a run of {BIG:,} rows", "ms", taken, floor, "its bytes and a frame")
+
+
+def _panning(place: Place, page: Page) -> Iterator[Figure]:
+    """A million rows moved by a few pixels, by each renderer. Two frames are the least."""
+    rng = np.random.default_rng(7)
+    with place.logger() as logger:
+        batches(100_000)(logger, BIG)
+        line = logger.run_handle
+    with DataLogger(place.url, place.token) as logger:
+        logger.ensure_series("scatter", {"x": "float", "y": "float"})
+        x = rng.normal(size=BIG)
+        logger.write("scatter", x=x, y=0.3 * x + 0.5 * rng.normal(size=BIG))
+        scatter = logger.run_handle
+    for what, query in (
+        ("line", {"series": SERIES, "x": "step", "y": "loss", "runs": line}),
+        ("scatter", {"series": "scatter", "x": "x", "y": "y", "mark": "points", "runs": scatter}),
+        ("density", {"series": "scatter", "x": "x", "y": "y", "mark": "density", "runs": scatter}),
+    ):
+        for renderer in ("canvas", "webgpu"):
+            page.goto(f"{place.url}/plot/?{urlencode({**query, 'renderer': renderer})}")
+            _shown_ms(page, BIG)
+            page.wait_for_timeout(1000)
+            taken = tuple(page.evaluate(PAN, PANS))
+            name = f"pan a {what} of {BIG:,} rows, {renderer}"
+            yield Figure(name, "ms", taken, 2 * FRAME_MS, "two frames")

@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from catalog.rest import ValueJSONRenderer, take
 from plotting import answers, encoding, exports, picture_answers
 from plotting.datasets import KEYS, Dataset, parse_query, take_snapshot
+from plotting.follows import FOLLOW_KEYS, SERIES_HEADER, TIMEOUT_HEADER, parse_timeout
 from plotting.picture_requests import (
     DENSITY_KEYS,
     OVERVIEW_KEYS,
@@ -41,8 +42,18 @@ QUERY = inline_serializer(
         "window": serializers.DictField(required=False, allow_null=True),
     },
 )
-
-
+FOLLOW = inline_serializer(
+    "FollowQuery",
+    {
+        "series": serializers.CharField(),
+        "filter": serializers.DictField(required=False, allow_null=True),
+        "cursor": serializers.DictField(required=False, allow_null=True),
+        "fields": serializers.ListField(child=serializers.CharField(), required=False),
+        "attributes": serializers.ListField(child=serializers.CharField(), required=False),
+        "max_rows": serializers.IntegerField(required=False, allow_null=True),
+        "timeout_secs": serializers.FloatField(required=False, allow_null=True),
+    },
+)
 RANGE = serializers.ListField(
     child=serializers.JSONField(), required=False, allow_null=True, min_length=2, max_length=2
 )
@@ -132,15 +143,25 @@ class Data(Framed):
     def post(self, request: Request) -> HttpResponseBase:
         body = take(request.data, required=("series",), optional=KEYS)
         query = parse_query(body, user_name=request.user.get_username())
-        encoded = encoding.choose_encoding(request)
         if form := exports.FORMATS.get(request.accepted_renderer.media_type):
             exports.check_exportable(query)
-            return _export(take_snapshot(query), form, encoded)
+            return _export(take_snapshot(query), form, encoding.choose_encoding(request))
+        return _rows(take_snapshot(query), request)
+
+
+class Follow(Framed):
+    """Answers at once; `plotting.held` asks again until there is news."""
+
+    @extend_schema(request=FOLLOW, responses={**PICTURE_ANSWERS, 204: None})
+    def post(self, request: Request) -> HttpResponseBase:
+        body = take(request.data, required=("series",), optional=FOLLOW_KEYS)
+        timeout_secs = parse_timeout(body.pop("timeout_secs", None))
+        query = parse_query(body, user_name=request.user.get_username())
         dataset = take_snapshot(query)
-        if request.accepted_renderer.media_type == MEDIA_TYPE:
-            frames = answers.stream_frames(dataset)
-            return stream(frames, content_type=MEDIA_TYPE, encoding=encoded)
-        return _whole(answers.as_json(dataset), encoded)
+        if not dataset.has_news:
+            waiting = {SERIES_HEADER: query.series.handle, TIMEOUT_HEADER: str(timeout_secs)}
+            return Response(status=204, headers=waiting)
+        return _rows(dataset, request)
 
 
 class OverviewDoor(Framed):
@@ -169,6 +190,14 @@ class DensityDoor(Framed):
             frames = picture_answers.stream_density(density)
             return stream(frames, content_type=MEDIA_TYPE, encoding=encoded)
         return _whole(picture_answers.density_as_json(density), encoded)
+
+
+def _rows(dataset: Dataset, request: Request) -> HttpResponseBase:
+    encoded = encoding.choose_encoding(request)
+    if request.accepted_renderer.media_type == MEDIA_TYPE:
+        frames = answers.stream_frames(dataset)
+        return stream(frames, content_type=MEDIA_TYPE, encoding=encoded)
+    return _whole(answers.as_json(dataset), encoded)
 
 
 def _whole(body: dict[str, Any], encoded: str | None) -> Response:

@@ -100,6 +100,11 @@ class Dataset:
     mark: str
     unchanged: bool = False
 
+    @property
+    def has_news(self) -> bool:
+        """There are rows beyond the caller's cursor, or runs to drop."""
+        return bool(self.pieces or self.gone)
+
     def batches(self) -> Iterator[list[tuple[Piece, Page | None]]]:
         """The rows (or windows) of all pieces; None: the run was replaced or purged meanwhile."""
         query, spans = self.query, [piece.span for piece in self.pieces]

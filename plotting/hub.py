@@ -50,10 +50,11 @@ class Coalesced:
 
 
 class Subscriber:
-    """One socket's pending changes.
+    """The pending changes of one socket or held request.
 
     Attributes:
         series: handles of the series whose rows matter; None: all.
+        ready: set while there are any.
     """
 
     def __init__(self, series: frozenset[str] | None) -> None:
@@ -80,6 +81,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.subscribers: set[Subscriber] = set()
+        self.ending = asyncio.Event()
         self._dirty = Coalesced()
         self._lock = threading.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,7 +101,12 @@ class Hub:
         if self._loop is loop:
             return
         self._loop = loop
+        self.ending = asyncio.Event()
         self._tasks = [loop.create_task(self._publish()), loop.create_task(self._listen())]
+
+    def release(self) -> None:
+        """The server is about to end: requests that wait for news are answered now."""
+        self.ending.set()
 
     async def stop(self) -> None:
         for task in self._tasks:

@@ -4,14 +4,16 @@ from typing import Any, cast
 
 from django.urls import path
 
-from plotting import api, pages, statistics_api
+from plotting import api, pages, plots_api, statistics_api
 from plotting.consumers import LiveConsumer
 
 urlpatterns = [
     path("", pages.home, name="home"),
     path("plot/", pages.plot, name="plot"),
     path("api/v1/data/", api.Data.as_view()),
+    path("api/v1/follow/", api.Follow.as_view()),
     path("api/v1/statistics/", statistics_api.Statistics.as_view()),
+    path("api/v1/plots/validate", plots_api.Validate.as_view()),
     path("api/v1/overview/", api.OverviewDoor.as_view()),
     path("api/v1/density/", api.DensityDoor.as_view()),
 ]

@@ -153,10 +153,13 @@ class RunsTags(APIView):
         responses=serializers.RetaggedSerializer,
     )
     def post(self, request: Request) -> Response:
-        body = take(request.data, required=("filter",), optional=("add", "remove"))
+        body = take(request.data, required=("filter",), optional=("add", "remove", "dry_run"))
         run_filter = parse_filter(body["filter"], user_name=request.user.get_username())
         done = lifecycle.retag_runs(
-            run_filter.runs(), add=body.get("add", []), remove=body.get("remove", [])
+            run_filter.runs(),
+            add=body.get("add", []),
+            remove=body.get("remove", []),
+            dry_run=body.get("dry_run", False),
         )
         return Response(asdict(done))
 

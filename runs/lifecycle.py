@@ -6,7 +6,9 @@ Each function is one transaction under the run's head lock and ends in a publish
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
@@ -161,6 +163,16 @@ def put_tags(run: Run, given: object) -> int:
     """Like :func:`add_tags`, inside a transaction that holds the head lock."""
     names = parse_tags(given)
     present = set(RunTag.objects.filter(run=run).values_list("tag__name", flat=True))
+    missing = _missing(names, present)
+    # Sorted, so that no two writers of new tags wait for each other.
+    Tag.objects.bulk_create([Tag(name=name) for name in sorted(missing)], ignore_conflicts=True)
+    tags = Tag.objects.filter(name__in=missing)
+    RunTag.objects.bulk_create([RunTag(run=run, tag=tag) for tag in tags])
+    return len(missing)
+
+
+def _missing(names: list[str], present: set[str]) -> list[str]:
+    """The tags that a run does not bear yet. Raises Illegal when it would have too many."""
     missing = [name for name in names if name not in present]
     if len(present) + len(missing) > TAGS_PER_RUN:
         raise Illegal(
@@ -169,11 +181,7 @@ def put_tags(run: Run, given: object) -> int:
             f"{len(present) + len(missing)}.",
             limit=TAGS_PER_RUN,
         )
-    # Sorted, so that no two writers of new tags wait for each other.
-    Tag.objects.bulk_create([Tag(name=name) for name in sorted(missing)], ignore_conflicts=True)
-    tags = Tag.objects.filter(name__in=missing)
-    RunTag.objects.bulk_create([RunTag(run=run, tag=tag) for tag in tags])
-    return len(missing)
+    return missing
 
 
 @transaction.atomic
@@ -199,15 +207,19 @@ class Retagged:
     refused: list[dict[str, str]]
 
 
-def retag_runs(runs: QuerySet[Run], *, add: object, remove: object) -> Retagged:
+def retag_runs(
+    runs: QuerySet[Run], *, add: object, remove: object, dry_run: object = False
+) -> Retagged:
     """Remove and then add tags on many runs; a second call changes nothing more.
 
     Each run changes whole or not at all, in transactions of a hundred runs: appends to other runs
-    wait for no more than that.
+    wait for no more than that. With ``dry_run`` the same is counted, and nothing changed.
 
     Raises:
         Illegal: a tag is not legal; TooLarge: more than 10,000 runs. Nothing was changed.
     """
+    if not isinstance(dry_run, bool):
+        raise Illegal("wrong_type", "dry_run must be true or false.", field="dry_run")
     adding, removing = parse_tags(add), parse_tags(remove)
     found = list(runs.order_by("pk")[: RUNS_PER_REQUEST + 1])
     if len(found) > RUNS_PER_REQUEST:
@@ -219,15 +231,30 @@ def retag_runs(runs: QuerySet[Run], *, add: object, remove: object) -> Retagged:
     added = removed = 0
     refused = []
     for start in range(0, len(found), RUNS_PER_TRANSACTION):
-        with transaction.atomic():
-            for run in found[start : start + RUNS_PER_TRANSACTION]:
+        batch = found[start : start + RUNS_PER_TRANSACTION]
+        retag = _foresee(batch) if dry_run else _retag
+        with nullcontext() if dry_run else transaction.atomic():
+            for run in batch:
                 try:
-                    plus, minus = _retag(run, adding, removing)
+                    plus, minus = retag(run, adding, removing)
                 except Illegal as fault:
                     refused.append({"run": str(run.handle), "message": fault.message})
                 else:
                     added, removed = added + plus, removed + minus
     return Retagged(len(found), added, removed, refused)
+
+
+def _foresee(runs: Sequence[Run]) -> Callable[[Run, list[str], list[str]], tuple[int, int]]:
+    """What :func:`_retag` would answer for these runs. One query."""
+    borne: dict[int, set[str]] = defaultdict(set)
+    for run_id, name in RunTag.objects.filter(run__in=runs).values_list("run_id", "tag__name"):
+        borne[run_id].add(name)
+
+    def foresee(run: Run, add: list[str], remove: list[str]) -> tuple[int, int]:
+        left = borne[run.pk] - set(remove)
+        return len(_missing(add, left)), len(borne[run.pk]) - len(left)
+
+    return foresee
 
 
 @transaction.atomic

@@ -86,6 +86,23 @@ class TagSerializer(serializers.Serializer[Any]):
     runs = serializers.IntegerField()
 
 
+class StartSerializer(serializers.Serializer[Any]):
+    started_at = serializers.DateTimeField()
+    runs = serializers.IntegerField()
+
+
+class UsedFieldSerializer(serializers.Serializer[Any]):
+    def get_fields(self) -> dict[str, Any]:
+        # Not declared: `values` would hide a dictionary's method from type checkers.
+        numbers = {name: serializers.IntegerField() for name in ("runs", "values")}
+        return {"field": FieldSerializer(), **numbers}
+
+
+class ValueCountSerializer(serializers.Serializer[Any]):
+    value = serializers.JSONField()
+    runs = serializers.IntegerField()
+
+
 class DeletedSerializer(serializers.Serializer[Any]):
     deleted = serializers.IntegerField()
     rows = serializers.IntegerField(required=False)
@@ -99,6 +116,7 @@ class RetagSerializer(serializers.Serializer[Any]):
     filter = serializers.DictField(allow_null=True)
     add = serializers.ListField(child=serializers.CharField(), required=False)
     remove = serializers.ListField(child=serializers.CharField(), required=False)
+    dry_run = serializers.BooleanField(required=False)
 
 
 class RetaggedSerializer(serializers.Serializer[Any]):

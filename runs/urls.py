@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from runs import api
+from runs import api, list_api
 
 urlpatterns = [
     path("runs/", api.RunList.as_view()),
@@ -18,4 +18,7 @@ urlpatterns = [
     path("runs/<str:handle>/attributes/<str:field>", api.RunAttribute.as_view()),
     path("runs/<str:handle>/tags", api.RunTags.as_view()),
     path("tags/", api.TagList.as_view()),
+    path("starts/", list_api.StartList.as_view()),
+    path("attributes/", list_api.AttributeList.as_view()),
+    path("attributes/<str:field>/", list_api.AttributeValues.as_view()),
 ]

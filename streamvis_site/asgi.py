@@ -10,8 +10,9 @@ from channels.sessions import SessionMiddlewareStack
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "streamvis_site.settings")
-django_application = get_asgi_application()  # before any import that needs the apps
+django_application: Any = get_asgi_application()  # before any import that needs the apps
 
+from plotting.held import hold_follows  # noqa: E402
 from plotting.hub import hub  # noqa: E402
 from plotting.urls import websocket_urlpatterns  # noqa: E402
 from runs.append_door import take_appends  # noqa: E402
@@ -23,7 +24,7 @@ _router: Any = limit_bodies(
         serve_static(
             ProtocolTypeRouter(
                 {
-                    "http": django_application,
+                    "http": hold_follows(django_application),
                     "websocket": SessionMiddlewareStack(URLRouter(websocket_urlpatterns)),
                 }
             )

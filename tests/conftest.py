@@ -48,11 +48,11 @@ def nothing_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests about SQLite belong to the run on SQLite; on PostgreSQL they are no tests at all."""
-    if os.environ.get("STREAMVIS_TEST_DATABASE_URL"):
-        apart = [item for item in items if item.get_closest_marker("sqlite")]
-        items[:] = [item for item in items if item not in apart]
-        config.hook.pytest_deselected(items=apart)
+    """Tests about one database belong to the run on it; in the other they are no tests at all."""
+    other = "sqlite" if os.environ.get("STREAMVIS_TEST_DATABASE_URL") else "postgres"
+    apart = [item for item in items if item.get_closest_marker(other)]
+    items[:] = [item for item in items if item not in apart]
+    config.hook.pytest_deselected(items=apart)
 
 
 def _person(name: str) -> User:

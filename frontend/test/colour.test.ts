@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { categoryColour, GROUND, rampColour, rampFor, rampPosition, type Ground, type Rgb } from '../src/model/colour';
-import { Painter, type PaintInput } from '../src/model/paint';
+import type { BoundColumn } from '../src/model/bindings';
+import { Painter, type PaintedLine, type PaintInput, type PaintLayer } from '../src/model/paint';
+import type { DataType } from '../src/model/types';
 
 const grounds: Ground[] = ['light', 'dark'];
 
@@ -32,39 +34,84 @@ test('positive values over decades are spread by their logarithm', () => {
   expect(rampPosition(5, rampFor([5])!)).toBe(0.5);
 });
 
-const input = (more: Partial<PaintInput>): PaintInput => ({
-  lines: [], color: null, colourRange: null, categories: [], hide: [], ground: 'light', highlight: null, ...more,
+const layer = (more: Partial<PaintLayer>): PaintLayer => ({
+  lines: [], color: null, categorical: false, colourRange: null, sizeRange: null, categories: [], ...more,
 });
+const input = (layers: PaintLayer[], more: Partial<PaintInput> = {}): PaintInput => ({ layers, hide: [], ground: 'light', highlight: null, ...more });
+const line = (run: string, more: Partial<PaintedLine> = {}): PaintedLine => ({ id: run, run, value: undefined, groups: [], ...more });
+const column = (name: string, type: DataType, kind: 'field' | 'attr'): BoundColumn => ({ kind, handle: name, name, type, unit: null });
 
 test('runs keep their colours while others come and go', () => {
   const painter = new Painter();
-  const line = (run: string) => ({ run, value: undefined });
-  const before = painter.paint(input({ lines: [line('a'), line('b'), line('c')] })).colours.get('c');
-  const after = painter.paint(input({ lines: [line('c'), line('d')] })).colours;
+  const before = painter.paint(input([layer({ lines: [line('a'), line('b'), line('c')] })])).colours.get('c');
+  const after = painter.paint(input([layer({ lines: [line('c'), line('d')] })])).colours;
   expect(after.get('c')).toEqual(before);
   expect(after.get('d')).not.toEqual(before);
 });
 
-test('highlighting fades the others', () => {
-  const lines = ['a', 'b'].map((run) => ({ run, value: undefined }));
-  expect([...new Painter().paint(input({ lines, highlight: 'a' })).faded]).toEqual(['b']);
+test('highlighting fades the others, by run, by group and by layer', () => {
+  const lines = [line('a', { groups: ['p'] }), line('b', { groups: ['q'] })];
+  const faded = (highlight: string): string[] => [...new Painter().paint(input([layer({ lines }), layer({ lines: [line('c')] })], { highlight })).faded];
+  expect(faded('a')).toEqual(['b', 'c']);
+  expect(faded('is:q')).toEqual(['a', 'c']);
+  expect(faded('layer:1')).toEqual(['a', 'b']);
 });
 
 test('an attribute colours categories by value, and none has its own', () => {
-  const color = { kind: 'attr' as const, handle: 'o', name: 'optimizer', type: 'text' as const, unit: null };
-  const { colours, legend } = new Painter().paint(input({
-    color, hide: ['is:adam'],
-    lines: [{ run: 'a', value: 'adam' }, { run: 'b', value: 'sgd' }, { run: 'c', value: 'adam' }, { run: 'd', value: null }],
-  }));
+  const { colours, layers: [painted] } = new Painter().paint(input([layer({
+    color: column('optimizer', 'text', 'attr'), categorical: true,
+    lines: [line('a', { value: 'adam' }), line('b', { value: 'sgd' }), line('c', { value: 'adam' }), line('d', { value: null })],
+  })], { hide: ['is:adam'] }));
   expect(colours.get('a')).toEqual(colours.get('c'));
   expect(colours.get('a')).not.toEqual(colours.get('b'));
-  expect(legend).toMatchObject({ categories: [{ label: 'adam', hidden: true }, { label: 'sgd', hidden: false }, { label: '(none)' }] });
+  expect(painted!.legend).toMatchObject({ categories: [{ label: 'adam', hidden: true }, { label: 'sgd', hidden: false }, { label: '(none)' }] });
 });
 
-test('a series field colours rows through the table', () => {
-  const color = { kind: 'field' as const, handle: 'g', name: 'grad', type: 'float' as const, unit: null };
-  const { rowRamp } = new Painter().paint(input({ color, colourRange: { min: 10, max: 20 } }));
-  const { scale, offset } = rowRamp!(12);
+test('an int attribute takes a scale, or by choice categories', () => {
+  const lines = [line('a', { value: 1 }), line('b', { value: 2 })];
+  const kinds = [false, true].map((categorical) => new Painter().paint(input([layer({ color: column('seed', 'int', 'attr'), categorical, lines })])).layers[0]!.legend.kind);
+  expect(kinds).toEqual(['ramp', 'categories']);
+});
+
+test('the main group gives the hue, the sub-group its shade', () => {
+  const lines = ['adam', 'sgd'].flatMap((main) => [0, 1, 2].map((sub) => line(`${main}${sub}`, { groups: [main, sub] })));
+  const { colours, layers: [painted] } = new Painter().paint(input([layer({ lines })]));
+  const hue = (id: string): number => {
+    const [r, g, b] = colours.get(id)!;
+    return Math.atan2(Math.sqrt(3) * (g - b), 2 * r - g - b);
+  };
+  for (const sub of [1, 2]) {
+    expect(colours.get(`adam${sub}`)).not.toEqual(colours.get('adam0'));
+    expect(Math.abs(hue(`adam${sub}`) - hue('adam0'))).toBeLessThan(0.25);
+  }
+  expect(Math.abs(hue('adam0') - hue('sgd0'))).toBeGreaterThan(0.5);
+  expect(painted!.legend).toMatchObject({ categories: [{ label: 'adam', within: [{ label: '0' }, { label: '1' }, { label: '2' }] }, { label: 'sgd' }] });
+});
+
+test('layers of one run have hues, layers of many runs shades', () => {
+  const one = new Painter().paint(input([layer({ lines: [line('a', { id: '0/a' })] }), layer({ lines: [line('a', { id: '1/a' })] })]));
+  expect(one.layers[0]!.legend.kind).toBe('layer');
+  expect(one.colours.get('0/a')).not.toEqual(one.colours.get('1/a'));
+  const lines = (i: number): PaintedLine[] => [line('a', { id: `${i}/a` }), line('b', { id: `${i}/b` })];
+  const many = new Painter().paint(input([layer({ lines: lines(0) }), layer({ lines: lines(1) })]));
+  expect(many.layers[0]!.legend.kind).toBe('runs');
+  expect(new Set([...many.colours.values()].map(String)).size).toBe(4);
+});
+
+test('a series field colours rows through the table, each layer its own', () => {
+  const { layers, tables } = new Painter().paint(input([
+    layer({ color: column('grad', 'float', 'field'), colourRange: { min: 10, max: 20 } }),
+    layer({ color: column('kind', 'text', 'field'), categorical: true, categories: ['p', 'q'] }),
+  ]));
+  const { scale, offset } = layers[0]!.rowRamp!(12);
   expect(0 * scale + offset).toBeCloseTo(51);
   expect(8 * scale + offset).toBeCloseTo(255);
+  expect([...tables.subarray(1024 + 4, 1024 + 7)]).toEqual([...categoryColour(1, 'light')]);
+  expect([...tables.subarray(0, 3)]).toEqual([...rampColour(0, 'light')]);
+});
+
+test('a thousand categories are counted where they are not listed', () => {
+  const lines = Array.from({ length: 1000 }, (_, i) => line(`r${i}`, { groups: [i] }));
+  const { layers: [painted] } = new Painter().paint(input([layer({ lines })]));
+  expect(painted!.legend).toMatchObject({ more: 900 });
 });

@@ -4,7 +4,7 @@ import { ApiError } from '../src/wire/http';
 import { Store } from '../src/wire/store';
 import { dataFrame, endFrame, rowsFrame } from './encode-frames';
 
-interface Body { filter: { handles?: string[] }; cursor: Record<string, [number, number]> }
+interface Body { filter: { handles?: string[] }; fields: string[]; cursor?: Record<string, [number, number]> }
 interface Run { generation: number; rows: number }
 
 /** A server of one series, whose value in a row is the row's number. */
@@ -15,7 +15,7 @@ class FakeServer {
   cutShort = false;
 
   async *fetchFrames(body: unknown): AsyncGenerator<Uint8Array> {
-    const { filter, cursor } = body as Body;
+    const { filter, fields, cursor = {} } = body as Body;
     this.asked.push(body as Body);
     await Promise.resolve();
     if (this.fail) throw this.fail;
@@ -28,7 +28,10 @@ class FakeServer {
     yield dataFrame(runs.map(([run, { generation, rows }]) => ({ run, generation, rows })), gone);
     for (const [run, { generation, rows }] of runs) {
       const from = cursor[run]?.[0] === generation ? cursor[run][1] : 0;
-      if (from < rows) yield rowsFrame(run, generation, from, { y: Float64Array.from({ length: rows - from }, (_, i) => from + i) });
+      if (from < rows) {
+        const values = Float64Array.from({ length: rows - from }, (_, i) => from + i);
+        yield rowsFrame(run, generation, from, Object.fromEntries(fields.map((field) => [field, values])));
+      }
     }
     if (!this.cutShort) yield endFrame();
   }
@@ -201,4 +204,31 @@ test('another question stops the one under way', async () => {
   await settle();
   expect(store.cursor()).toEqual({ a: [1, 3] });
   expect(feed.store.cursor()).toEqual({ a: [1, 50] });
+});
+
+test('another field is fetched alone, for the rows that are here; then it goes on from the cursor', async () => {
+  server.runs.set('b', { generation: 1, rows: 2 });
+  feed.syncAll();
+  await settle();
+  server.asked = [];
+  server.runs.set('a', { generation: 1, rows: 7 });
+  feed.configure({ ...request, fields: ['y', 'z'] }, false);
+  await settle();
+  expect(server.asked.map(({ fields, cursor }) => [fields, cursor])).toEqual([
+    [['z'], undefined],
+    [['y', 'z'], { a: [1, 3], b: [1, 2] }],
+  ]);
+  expect([0, 6].map((row) => store.valueAt(store.runs.get('a')!, 'z', 'float', row))).toEqual([0, 6]);
+  expect(store.valueAt(store.runs.get('b')!, 'z', 'float', 1)).toBe(1);
+  feed.configure(request, false);
+  await settle();
+  expect(server.asked.length).toBe(3);
+});
+
+test('a run that was replaced while its new column came is fetched whole', async () => {
+  server.runs.set('a', { generation: 2, rows: 5 });
+  feed.configure({ ...request, fields: ['y', 'z'] }, false);
+  await settle();
+  expect(store.cursor()).toEqual({ a: [2, 5] });
+  expect(store.valueAt(store.runs.get('a')!, 'z', 'float', 4)).toBe(4);
 });

@@ -3,13 +3,15 @@ import { encodeAnchored, encodeRows, needsAnchor, unitFor, viewFrame } from '../
 import { CHUNK_ROWS, Line } from '../src/model/line';
 import { planLine } from '../src/model/plan';
 import { BREAK, placement, type Frame32 } from '../src/model/scene';
+import { LINEAR } from '../src/model/scale';
 import type { PixelView } from '../src/model/viewport';
 import { axisValues, NeedsOrigin, type AxisSpace } from '../src/wire/axis-values';
 
 const PIXELS = 1200;
+const ROWS = { sized: false, step: false };
 
 function lineOf(x: Float64Array, y = x.map(() => 0.5)): Line {
-  const line = new Line(false);
+  const line = new Line({ coloured: false });
   line.append({ firstRow: 0, rows: x.length, x: x.slice(), y: y.slice(), c: null, reasons: new Uint8Array(x.length) });
   return line;
 }
@@ -32,7 +34,7 @@ const cases: [string, (i: number) => number | bigint][] = [
 describe.each(cases)('%s', (_, value) => {
   const raw = Array.from({ length: PIXELS }, (__, i) => value(i));
   const column = typeof raw[0] === 'bigint' ? BigInt64Array.from(raw as bigint[]) : Float64Array.from(raw as number[]);
-  const space: AxisSpace = { log: false, origin: 0n };
+  const space: AxisSpace = { scale: LINEAR, origin: 0n };
   const read = (): Float64Array => {
     try {
       return axisValues(column, 0, PIXELS, space, new Uint8Array(PIXELS));
@@ -48,8 +50,8 @@ describe.each(cases)('%s', (_, value) => {
     const line = lineOf(x);
     const half = (x[PIXELS - 1]! - x[0]!) / (PIXELS - 1) / 2;
     const view = { x0: x[0]! - half, x1: x[PIXELS - 1]! + half, y0: 0, y1: 1, width: PIXELS, height: 600 };
-    const frame = { bx: x[0]!, by: 0, bc: 0, ux: unitFor(x[PIXELS - 1]! - x[0]!), uy: 1 };
-    const px = pixels(encodeRows(line, 0, PIXELS, frame), frame, view);
+    const frame = { bx: x[0]!, by: 0, bc: 0, bs: 0, ux: unitFor(x[PIXELS - 1]! - x[0]!), uy: 1 };
+    const px = pixels(encodeRows(line, 0, PIXELS, frame, ROWS), frame, view);
     expect(new Set([...px].map(Math.floor)).size).toBe(PIXELS);
     const worst = px.reduce((most, at, i) => Math.max(most, Math.abs(at - ((x[i]! - view.x0) / (view.x1 - view.x0)) * PIXELS)), 0);
     expect(worst).toBeLessThan(0.01);
@@ -86,7 +88,7 @@ test('values from 1e-300 to 1e300 stay inside float32', () => {
   for (const scale of [1e-300, 1e-40, 1, 1e40, 1e300]) {
     const x = Float64Array.from({ length: 100 }, (_, i) => i * scale / 100);
     const ux = unitFor(x[99]! - x[0]!);
-    const data = encodeRows(lineOf(x), 0, 100, { bx: x[0]!, by: 0, bc: 0, ux, uy: 1 });
+    const data = encodeRows(lineOf(x), 0, 100, { bx: x[0]!, by: 0, bc: 0, bs: 0, ux, uy: 1 }, ROWS);
     const spread = data[3 * 99]! - data[0]!;
     expect(Number.isFinite(spread) && spread > 1e-30).toBe(true);
   }

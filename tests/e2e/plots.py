@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from tests.services.server import ROOT, Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page, StorageState, ViewportSize
+
+    from tests.e2e.gallery import Example
 
 WAIT_SECS = 15.0
 
@@ -114,3 +116,28 @@ def run_script(server: Server, source: str) -> str:
     printed, _ = script.communicate(timeout=60)
     assert script.returncode == 0
     return printed.strip()
+
+
+GALLERY: ViewportSize = {"width": 1080, "height": 640}
+
+
+def picture(
+    browser: Browser, server: Server, state: StorageState, example: Example, rows: int
+) -> Page:
+    """A page of the gallery: the plot and its legend, drawn and still."""
+    context = browser.new_context(
+        base_url=server.url,
+        storage_state=state,
+        viewport=GALLERY,
+        device_scale_factor=1,
+        color_scheme="dark" if example.dark else "light",
+        timezone_id="UTC",
+    )
+    page = context.new_page()
+    page.goto("/plot/?" + urlencode(example.query()))
+    plot = Plot(page)
+    plot.wait_until_ready()
+    plot.wait_for_drawn(rows)
+    page.keyboard.press("[")
+    page.wait_for_timeout(500)
+    return page

@@ -25,10 +25,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--seed", type=int, help="instead of a fresh one")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.faults)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.faults)
+    if config.getoption("--faults") == "fast":
+        apart = [item for item in ours if _is_for_full_size(item)]
+        items[:] = [item for item in items if item not in apart]
+        config.hook.pytest_deselected(items=apart)
+
+
+def _is_for_full_size(item: pytest.Item) -> bool:
+    """`full_size`: the whole test; `full_size(on="postgres")`: on that database."""
+    marker = item.get_closest_marker("full_size")
+    if marker is None:
+        return False
+    on = marker.kwargs.get("on")
+    return on is None or item.callspec.params.get("database_url") == on  # type: ignore[attr-defined]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

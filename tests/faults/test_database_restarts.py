@@ -127,11 +127,11 @@ def assert_each_once(server: Server, written: dict[str, int]) -> None:
     assert len(written) == LOGGERS
 
 
+# Each request waits ten seconds for the database; test_troubles.py has the fast form.
+@pytest.mark.full_size
 def test_a_database_that_is_away_is_told_at_every_door_until_it_is_back(
-    start_server: StartServer, restarted: Postgres, full: bool
+    start_server: StartServer, restarted: Postgres
 ) -> None:
-    if not full:
-        pytest.skip("each request waits ten seconds for the database; see test_troubles.py")
     server = start_server(database_url=restarted.new_database())
     [writer] = new_writers(server, runs=1, per_run=1)
     assert writer.log(10).status_code == 200

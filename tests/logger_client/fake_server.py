@@ -126,7 +126,10 @@ class FakeServer:
         parts = [unquote(part) for part in path.strip("/").split("/")]
         match (method, *parts):
             case ("GET", "fields" | "series" as what):
-                return 200, self.listed(list(getattr(self, what).values()), query)
+                entries = list(getattr(self, what).values())
+                if names := query.pop("name", None):
+                    entries = [each for each in entries if each["name"] == names[0]]
+                return 200, self.listed(entries, query)
             case ("POST", "fields", "ensure"):
                 return self.ensure_field(body)
             case ("POST", "fields"):

@@ -1,16 +1,15 @@
-"""Reading back: exact values, all pages, order, attributes, broken answers; and the command."""
+"""Reading back: exact values, all pages, order, attributes, broken answers."""
 
 from __future__ import annotations
 
-import json
 import math
-import sys
+import threading
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from streamvis import (
     Client,
@@ -23,9 +22,9 @@ from streamvis import (
     TruncatedAnswer,
     Unreachable,
     WrongFields,
-    cli,
     encodings,
 )
+from streamvis.calls import as_filter
 
 FIELDS = {"i": "int", "f": "float", "t": "text", "b": "bool"}
 VALUES = {
@@ -205,7 +204,7 @@ def test_rows_from_near_come_as_they_are(client: Client, server: Any, runs: list
 def test_a_follower_holds_what_there_is(
     client: Client, server: Any, runs: list[str], make_logger: Any
 ) -> None:
-    follower = client.follow({"tags": {"all": ["a"]}}, "s", ["i"], attributes=["seed"])
+    follower = client.watch({"tags": {"all": ["a"]}}, "s", ["i"], attributes=["seed"])
     with pytest.raises(RuntimeError, match="update"):
         follower.columns()
     assert follower.update()
@@ -284,69 +283,45 @@ def test_errors_say_what_to_do(client: Client, server: Any) -> None:
         Client("http://127.0.0.1:9").fields()
 
 
-def test_to_pandas_has_all_columns_and_the_run(
-    client: Client, runs: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Pandas:
-        DataFrame = dict
+def test_a_client_serves_many_threads_at_once(client: Client, runs: list[str]) -> None:
+    found: list[int] = []
 
-    monkeypatch.setitem(sys.modules, "pandas", Pandas)
-    frame = client.data(None, "s", ["i"], ["lr"]).to_pandas()
-    assert list(frame) == ["run", "i", "lr"]
-    assert frame["run"].tolist() == [runs[0]] * 4 + [runs[2]] * 8
+    def read() -> None:
+        for _ in range(5):
+            found.append(client.data(None, "s").rows)
+            found.append(len(client.fields()))
 
-
-@pytest.fixture
-def run(server: Any) -> Any:
-    def invoke(*args: str) -> Result:
-        return CliRunner().invoke(cli.main, ["--url", server.url, *args])
-
-    return invoke
-
-
-def lines(result: Result) -> list[Any]:
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.output.splitlines()]
-
-
-def test_the_command_makes_and_lists_fields_and_series(run: Any, server: Any) -> None:
-    made = run("create-field", "loss", "float", "cross\nentropy", "--unit", "nat")
-    assert made.output.strip() == server.fields["loss"]["handle"]
-    assert run("create-field", "step", "int", "the step").exit_code == 0
-    assert run("create-series", "training", "step", "loss").exit_code == 0
-    table = run("list-fields").output.splitlines()
-    assert table[0].split() == ["name", "data_type", "unit", "description"]
-    assert table[1].split() == ["loss", "float", "nat", "cross", "entropy"]
-    assert lines(run("list-fields", "--json"))[1]["name"] == "step"
-    assert "step (int), loss (float)" in run("list-series").output
-    assert lines(run("list-series", "--json"))[0]["fields"][0]["name"] == "step"
-
-
-def test_the_command_lists_and_deletes_runs(run: Any, runs: list[str]) -> None:
-    assert [entry["handle"] for entry in lines(run("list-runs", "--json"))] == [runs[0], runs[2]]
-    tagged = lines(run("list-runs", "--json", "--tag", "a", "--tag", "count2"))
-    assert [entry["handle"] for entry in tagged] == [runs[2]]
-    assert tagged[0]["attributes"] == {"seed": str(2**60 + 2)}
-    assert len(lines(run("list-runs", "--json", "--all"))) == 3
-    assert runs[0] in run("list-runs").output
-    assert "with 4 rows" in run("delete-run", runs[0]).output
-    assert "before" in run("delete-run", runs[0]).output
-    assert lines(run("delete-run", runs[2], "--json")) == [{"deleted": 1, "rows": 8}]
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [6] * 40 + [12] * 40
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
+    ("asked", "sent"),
     [
-        (("delete-run", "nope"), "no runs/nope"),
-        (("create-field", "x", "integer", ""), "data type"),
-        (("create-series", "s", "nope"), "unknown: nope"),
-        (("--url", "nowhere", "list-fields"), "no address"),
-        (("--url", "http://127.0.0.1:9", "list-runs"), "STREAMVIS_URL"),
+        ("tag:a lr:>1", "tag:a lr:>1"),
+        (
+            "8b5f0a6e-0c8f-4b3e-9a51-0d6a3a0c5e11",
+            {"handles": ["8b5f0a6e-0c8f-4b3e-9a51-0d6a3a0c5e11"]},
+        ),
+        (UUID(int=5), {"handles": [str(UUID(int=5))]}),
+        ([UUID(int=5)], {"handles": [str(UUID(int=5))]}),
+        ({"owner": ["me"]}, {"owner": ["me"]}),
+        (None, None),
     ],
 )
-def test_the_command_fails_with_one_line(run: Any, args: tuple[str, ...], message: str) -> None:
-    result = run(*args)
-    assert result.exit_code == 1
-    assert result.output.startswith("Error: ")
-    assert message in result.output
-    assert len(result.output.splitlines()) == 1
+def test_what_stands_for_a_filter(asked: Any, sent: Any) -> None:
+    assert as_filter(asked) == sent
+
+
+def test_a_name_that_does_not_exist_is_answered_with_the_closest(
+    client: Client, server: Any
+) -> None:
+    server.make_series("training", {"loss": "float"})
+    with pytest.raises(NotFound, match="Did you mean 'training'"):
+        client.rename_series("trainin", "x")
+    with pytest.raises(NotFound, match="streamvis list-fields"):
+        client.delete_field("zzz")

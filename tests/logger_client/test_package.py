@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import streamvis
 from streamvis import cli, config, errors
+from streamvis.cli import shared
 from tests.logger_client.fake_server import FakeServer
 
 
@@ -29,14 +33,59 @@ def test_every_exception_is_exported_and_drawn_in_the_tree() -> None:
         assert name in (errors.__doc__ or "")
 
 
-def test_the_users_page_names_every_method_option_and_command() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "logging.md").read_text(encoding="utf-8")
-    classes = (streamvis.DataLogger, streamvis.Client)
-    names = [name for each in classes for name in vars(each) if not name.startswith("_")]
+def page(name: str) -> str:
+    return (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
+
+
+def public(cls: type) -> list[str]:
+    return [name for name in dir(cls) if not name.startswith("_")]
+
+
+def test_the_page_on_logging_names_every_method_and_option() -> None:
+    names = public(streamvis.DataLogger)
     names += list(inspect.signature(streamvis.DataLogger).parameters)
-    names = [name for name in names if name != "close"]
-    names += [*cli.main.commands, "STREAMVIS_URL", "STREAMVIS_TOKEN"]
-    assert [name for name in names if name not in page] == []
+    names += ["STREAMVIS_URL", "STREAMVIS_TOKEN"]
+    assert [name for name in names if name not in page("logging.md")] == []
+
+
+def test_the_page_on_reading_names_every_method_and_argument() -> None:
+    calls = [getattr(streamvis.Client, name) for name in public(streamvis.Client)]
+    names = public(streamvis.Client) + public(streamvis.Columns)
+    names += [arg for call in calls for arg in inspect.signature(call).parameters]
+    names += [each.name for cls in (streamvis.Run, streamvis.Rows) for each in fields(cls)]
+    mapping = {*dir(Mapping), "self", "count"}
+    text = page("reading.md")
+    assert [name for name in names if name not in text and name not in mapping] == []
+
+
+def test_the_page_on_the_command_names_every_command_option_and_exit_code() -> None:
+    text = page("cli.md")
+    lacking = [name for name in cli.main.commands if f"`{name}" not in text]
+    for command in cli.main.commands.values():
+        for parameter in command.params:
+            lacking += [
+                name for name in parameter.opts if name[0] == "-" and f"`{name}" not in text
+            ]
+    codes = [shared.REFUSED, shared.USAGE, shared.UNREACHABLE, shared.NOT_ALLOWED]
+    codes += [shared.IN_PART, shared.INTERRUPTED]
+    lacking += [f"exit code {code}" for code in codes if f"| {code} |" not in text]
+    assert lacking == []
+
+
+def test_the_page_on_the_command_names_none_that_does_not_exist() -> None:
+    text = page("cli.md")
+    rows = [line for line in text.splitlines() if line.startswith("| `") and "--" not in line[:5]]
+    named = {
+        name for row in rows for name in re.findall(r"`([a-z]+-[a-z-]+|login|selftest|sync)\b", row)
+    }
+    assert named - set(cli.main.commands) - {"streamvis"} == set()
+    options = {
+        name
+        for command in [cli.main, *cli.main.commands.values()]
+        for parameter in command.params
+        for name in parameter.opts
+    }
+    assert set(re.findall(r"--[a-z][a-z-]+", text)) - options - {"--help"} == set()
 
 
 def test_using_the_client_imports_neither_torch_nor_jax_nor_pandas(server: FakeServer) -> None:
@@ -48,7 +97,8 @@ with streamvis.DataLogger({server.url!r}) as log:
     log.write("s", x=[1, 2], y=0.5)
     log.set_run_attributes(y=2.0)
 assert len(streamvis.Client({server.url!r}).data(None, "s")["x"]) == 2
-assert not {{"torch", "jax", "pandas"}} & set(sys.modules), "imported"
+unwanted = {{"torch", "jax", "pandas", "polars", "pyarrow", "click"}}
+assert not unwanted & set(sys.modules), "imported"
 """
     path = Path(streamvis.__file__).parent.parent
     done = subprocess.run(

@@ -1,9 +1,13 @@
 /** Draws the same parts with Canvas2D, where there is no WebGPU. */
 
 import { clipSegment } from '../model/clip';
+import { CELL_PX } from '../model/density';
 import { css, mix, type Rgb } from '../model/colour';
-import { LINE_WIDTH_PX, POINT_RADIUS_PX, type DrawItem, type Picture, type Pixels, type Renderer } from '../model/renderer';
-import { BREAK_ABOVE, placement, visibleRecords, type Placement } from '../model/scene';
+import {
+  SIZED_RADIUS_PX, sizedRadius, type DrawItem, type Picture, type Pixels, type Renderer,
+} from '../model/renderer';
+import { BREAK_ABOVE, FLOATS_PER, placement, visibleRecords, type Placement } from '../model/scene';
+import { opaque, Stamper } from './stamp';
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
@@ -16,7 +20,7 @@ export class CanvasRenderer implements Renderer {
   constructor(private readonly canvas: HTMLCanvasElement) {}
 
   draw(picture: Picture): Promise<void> {
-    const { width, height } = picture.view;
+    const { width, height } = picture;
     if (this.canvas.width !== width || this.canvas.height !== height) {
       this.canvas.width = width;
       this.canvas.height = height;
@@ -29,7 +33,7 @@ export class CanvasRenderer implements Renderer {
   }
 
   readPixels(picture: Picture): Promise<Pixels> {
-    const { width, height } = picture.view;
+    const { width, height } = picture;
     const context = new OffscreenCanvas(width, height).getContext('2d')!;
     context.fillStyle = css(picture.ground);
     context.fillRect(0, 0, width, height);
@@ -43,24 +47,28 @@ export class CanvasRenderer implements Renderer {
 }
 
 function paint(context: Context, picture: Picture): void {
-  context.lineWidth = LINE_WIDTH_PX * picture.ratio;
   context.lineJoin = 'bevel';
   context.lineCap = 'butt';
   for (const item of picture.items) {
-    const at = placement(item.part.frame, picture.view);
-    const [from, to] = visibleRecords(item.part, at, picture.view.width, 8);
+    context.lineWidth = item.width * picture.ratio;
+    const at = placement(item.part.frame, item.view);
+    const [from, to] = visibleRecords(item.part, at, item.view.width, (item.size ? SIZED_RADIUS_PX[1] : 24) * picture.ratio);
     if (to <= from) continue;
-    if (item.part.kind === 'columns') new Strokes(context, item, picture).columns(at, from, to);
-    else if (picture.mark === 'line') new Strokes(context, item, picture).rows(at, from, to);
-    else discs(context, item, picture, at, from, to);
+    for (const mark of item.marks) {
+      if (item.part.kind === 'columns') new Strokes(context, item, picture).columns(at, from, to);
+      else if (mark === 'cells') cells(context, item, picture, at);
+      else if (mark === 'line') new Strokes(context, item, picture).rows(at, from, to);
+      else if (to - from > MOST_ARCS && !item.size) stamps(context, item, picture, at, from, to);
+      else discs(context, item, picture, at, from, to);
+    }
   }
 }
 
 function colourAt(item: DrawItem, picture: Picture, value: number): Rgb {
   let rgb = item.colour;
   if (item.ramp) {
-    const index = 4 * Math.min(255, Math.round(Math.max(0, value * item.ramp.scale + item.ramp.offset)));
-    rgb = [picture.table[index]!, picture.table[index + 1]!, picture.table[index + 2]!];
+    const index = 1024 * item.ramp.table + 4 * Math.min(255, Math.round(Math.max(0, value * item.ramp.scale + item.ramp.offset)));
+    rgb = [picture.tables[index]!, picture.tables[index + 1]!, picture.tables[index + 2]!];
   }
   return mix(rgb, picture.ground, item.fade);
 }
@@ -79,20 +87,21 @@ class Strokes {
   ) {}
 
   rows(at: Placement, from: number, to: number): void {
-    const { data } = this.item.part;
-    this.begin(data[3 * from + 2]!);
+    const { data, kind } = this.item.part;
+    const stride = FLOATS_PER[kind];
+    this.begin(data[stride * from + 2]!);
     let [px, py, alone] = [0, BREAK_ABOVE, true];
     for (let i = from; i < to; i += 1) {
-      const y = data[3 * i + 1]!;
+      const y = data[stride * i + 1]!;
       if (y > BREAK_ABOVE) {
         if (alone && py < BREAK_ABOVE) this.dot(px, py);
         py = BREAK_ABOVE;
         continue;
       }
-      const x1 = at.ox + data[3 * i]! * at.sx;
+      const x1 = at.ox + data[stride * i]! * at.sx;
       const y1 = at.oy + y * at.sy;
       const joined = py < BREAK_ABOVE;
-      if (this.item.ramp) this.colour(data[3 * i + 2]!);
+      if (this.item.ramp) this.colour(data[stride * i + 2]!);
       if (joined) this.segment(px, py, x1, y1);
       alone = !joined;
       [px, py] = [x1, y1];
@@ -150,31 +159,69 @@ class Strokes {
   }
 }
 
-/** Beyond this many, squares: a path of arcs costs thirty times as much. */
-const MOST_ARCS = 20_000;
+/** Beyond this many discs are stamped: a path of so many arcs takes a second. */
+const MOST_ARCS = 5_000;
+
+function stamps(context: Context, item: DrawItem, picture: Picture, at: Placement, from: number, to: number): void {
+  const { data, kind } = item.part;
+  const stride = FLOATS_PER[kind];
+  const radius = item.radius * picture.ratio;
+  const image = context.getImageData(0, 0, picture.width, picture.height);
+  const stamper = new Stamper(image, radius);
+  let shown = NaN;
+  let colour = colourAt(item, picture, 0);
+  let word = opaque(colour);
+  for (let o = stride * from; o < stride * to; o += stride) {
+    if (data[o + 1]! > BREAK_ABOVE) continue;
+    const x = at.ox + data[o]! * at.sx;
+    const y = at.oy + data[o + 1]! * at.sy;
+    if (!(y > -radius && y < picture.height + radius && x > -radius && x < picture.width + radius)) continue;
+    if (item.ramp && data[o + 2] !== shown) {
+      colour = colourAt(item, picture, (shown = data[o + 2]!));
+      word = opaque(colour);
+    }
+    stamper.disc(x, y, colour, word);
+  }
+  context.putImageData(image, 0, 0);
+}
 
 function discs(context: Context, item: DrawItem, picture: Picture, at: Placement, from: number, to: number): void {
-  const { data } = item.part;
-  const radius = POINT_RADIUS_PX * picture.ratio;
-  const square = to - from > MOST_ARCS;
+  const { data, kind } = item.part;
+  const stride = FLOATS_PER[kind];
+  let radius = item.radius * picture.ratio;
   let shown = NaN;
   context.beginPath();
   context.fillStyle = css(colourAt(item, picture, 0));
-  for (let i = from; i < to; i += 1) {
-    if (data[3 * i + 1]! > BREAK_ABOVE) continue;
-    const x = at.ox + data[3 * i]! * at.sx;
-    const y = at.oy + data[3 * i + 1]! * at.sy;
-    if (!(y > -radius && y < picture.view.height + radius)) continue;
-    if (item.ramp && data[3 * i + 2] !== shown) {
+  for (let o = stride * from; o < stride * to; o += stride) {
+    if (data[o + 1]! > BREAK_ABOVE) continue;
+    const x = at.ox + data[o]! * at.sx;
+    const y = at.oy + data[o + 1]! * at.sy;
+    if (item.size) radius = sizedRadius(data[o + 3]! * item.size.scale + item.size.offset) * picture.ratio;
+    if (!(y > -radius && y < picture.height + radius && x > -radius && x < picture.width + radius)) continue;
+    if (item.ramp && data[o + 2] !== shown) {
       context.fill();
       context.beginPath();
-      context.fillStyle = css(colourAt(item, picture, (shown = data[3 * i + 2]!)));
+      context.fillStyle = css(colourAt(item, picture, (shown = data[o + 2]!)));
     }
-    if (square) context.rect(x - radius * 0.9, y - radius * 0.9, radius * 1.8, radius * 1.8);
-    else {
-      context.moveTo(x + radius, y);
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-    }
+    context.moveTo(x + radius, y);
+    context.arc(x, y, radius, 0, 2 * Math.PI);
   }
   context.fill();
+}
+
+/** Squares of whole pixels, straight into the image. */
+function cells(context: Context, item: DrawItem, picture: Picture, at: Placement): void {
+  const { data, floats } = item.part;
+  const { width, height } = picture;
+  const image = context.getImageData(0, 0, width, height);
+  const words = new Uint32Array(image.data.buffer);
+  for (let o = 0; o < floats; o += FLOATS_PER.cells) {
+    const left = Math.round(at.ox + data[o]! * at.sx - CELL_PX / 2);
+    const top = Math.round(at.oy + data[o + 1]! * at.sy - CELL_PX / 2);
+    const word = opaque(colourAt(item, picture, data[o + 2]!));
+    for (let y = Math.max(0, top); y < Math.min(height, top + CELL_PX); y += 1) {
+      for (let x = Math.max(0, left); x < Math.min(width, left + CELL_PX); x += 1) words[y * width + x] = word;
+    }
+  }
+  context.putImageData(image, 0, 0);
 }

@@ -6,7 +6,7 @@ const LAYOUT = [
   ['offset', 'vec2f'],
   // target size in device pixels
   ['size', 'vec2f'],
-  // half the line's width, or a point's radius, in device pixels
+  // half the line's width, or a point's radius, in device pixels; of sized points the least
   ['radius', 'f32'],
   // share of the colour that gives way to the ground
   ['fade', 'f32'],
@@ -18,6 +18,14 @@ const LAYOUT = [
   ['coloured', 'f32'],
   // records in the part
   ['count', 'f32'],
+  // first entry of the layer's colours in the table
+  ['table_from', 'f32'],
+  // floats of a record
+  ['stride', 'f32'],
+  // share of the largest area = stored size * size_scale + size_offset; radius_most 0: all points alike
+  ['size_scale', 'f32'],
+  ['size_offset', 'f32'],
+  ['radius_most', 'f32'],
 ] as const;
 
 type Name = (typeof LAYOUT)[number][0];

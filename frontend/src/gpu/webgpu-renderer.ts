@@ -1,9 +1,11 @@
 /** Draws a picture with WebGPU: one render pass, one submit. */
 
-import type { DrawItem, Picture, Pixels, Renderer } from '../model/renderer';
-import { LINE_WIDTH_PX, POINT_RADIUS_PX } from '../model/renderer';
-import { placement, visibleRecords, type Part } from '../model/scene';
+import { CELL_PX } from '../model/density';
+import type { DrawItem, DrawnMark, Picture, Pixels, Renderer } from '../model/renderer';
+import { SIZED_RADIUS_PX } from '../model/renderer';
+import { FLOATS_PER, placement, visibleRecords, type Part } from '../model/scene';
 import { PartBuffers } from './buffers';
+import { cellsPass } from './cells-pass';
 import { envelopePass } from './envelope-pass';
 import { linePass } from './line-pass';
 import { bindGroupLayout, CORNERS, type Pass } from './pass';
@@ -17,16 +19,16 @@ interface Draw {
   to: number;
 }
 
-type PassName = 'line' | 'points' | 'envelope';
+type PassName = DrawnMark | 'envelope';
 
 export class WebGpuRenderer implements Renderer {
   readonly kind = 'webgpu';
   private readonly passes: Record<PassName, Pass>;
   private readonly buffers: PartBuffers;
-  private readonly table: GPUBuffer;
+  private table: GPUBuffer;
   private params: GPUBuffer;
   private staging = new Float32Array((PARAMS_STRIDE / 4) * 64);
-  private shownTable: Uint8Array | null = null;
+  private shownTables: Uint8Array | null = null;
 
   constructor(
     private readonly device: GPUDevice,
@@ -37,17 +39,18 @@ export class WebGpuRenderer implements Renderer {
     this.passes = {
       line: linePass(device, layout, format),
       points: pointsPass(device, layout, format),
+      cells: cellsPass(device, layout, format),
       envelope: envelopePass(device, layout, format),
     };
     this.buffers = new PartBuffers(device, layout);
-    this.table = device.createBuffer({ size: 1024, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
+    this.table = this.tableBuffer(1024);
     this.params = this.paramsBuffer();
     context.configure({ device, format, alphaMode: 'premultiplied' });
   }
 
   draw(picture: Picture): Promise<void> {
     const { canvas } = this.context;
-    const { width, height } = picture.view;
+    const { width, height } = picture;
     if (canvas.width !== width || canvas.height !== height) {
       canvas.width = width;
       canvas.height = height;
@@ -59,7 +62,7 @@ export class WebGpuRenderer implements Renderer {
   }
 
   async readPixels(picture: Picture): Promise<Pixels> {
-    const { width, height } = picture.view;
+    const { width, height } = picture;
     const texture = this.device.createTexture({
       size: [width, height], format: this.format,
       usage: GPUTextureUsage.RENDER_ATTACHMENT | GPUTextureUsage.COPY_SRC,
@@ -93,6 +96,10 @@ export class WebGpuRenderer implements Renderer {
     return buffer;
   }
 
+  private tableBuffer(size: number): GPUBuffer {
+    return this.device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
+  }
+
   private encode(picture: Picture, encoder: GPUCommandEncoder, texture: GPUTexture, clear: [number, number, number, number]): void {
     const draws = this.prepare(picture);
     const pass = encoder.beginRenderPass({
@@ -109,12 +116,9 @@ export class WebGpuRenderer implements Renderer {
 
   /** Uploads what changed and returns what is to be drawn, in order. */
   private prepare(picture: Picture): Draw[] {
-    const { items, table } = picture;
-    if (table !== this.shownTable) {
-      this.device.queue.writeBuffer(this.table, 0, table);
-      this.shownTable = table;
-    }
-    const needed = (items.length * PARAMS_STRIDE) / 4;
+    const { items, tables } = picture;
+    this.takeTables(tables);
+    const needed = (items.reduce((sum, { marks }) => sum + marks.length, 0) * PARAMS_STRIDE) / 4;
     if (needed > this.staging.length) {
       this.staging = new Float32Array(needed * 2);
       this.params.destroy();
@@ -122,33 +126,50 @@ export class WebGpuRenderer implements Renderer {
     }
     this.buffers.keepOnly(new Set(items.map((item) => item.part)));
     const draws: Draw[] = [];
-    for (const item of items) {
-      const draw = this.place(item, picture, draws.length);
-      if (draw) draws.push(draw);
-    }
+    for (const item of items) this.place(item, picture, draws);
     if (draws.length > 0) this.device.queue.writeBuffer(this.params, 0, this.staging, 0, (draws.length * PARAMS_STRIDE) / 4);
     return draws;
   }
 
-  private place(item: DrawItem, { view, ratio, ground, mark }: Picture, index: number): Draw | null {
-    const { part, colour, ramp, fade } = item;
+  private takeTables(tables: Uint8Array<ArrayBuffer>): void {
+    if (tables === this.shownTables) return;
+    if (tables.byteLength > this.table.size) {
+      this.table.destroy();
+      this.table = this.tableBuffer(tables.byteLength);
+      this.buffers.rebind(this.params, this.table);
+    }
+    this.device.queue.writeBuffer(this.table, 0, tables);
+    this.shownTables = tables;
+  }
+
+  private place(item: DrawItem, picture: Picture, draws: Draw[]): void {
+    const { part, view, colour, ramp, size, fade, marks } = item;
+    const { ratio, ground } = picture;
     const at = placement(part.frame, view);
-    const [from, to] = visibleRecords(part, at, view.width, 8);
-    if (to <= from) return null;
-    const name: PassName = part.kind === 'columns' ? 'envelope' : mark === 'points' ? 'points' : 'line';
-    writeParams(this.staging, index, {
-      scale: [at.sx, at.sy],
-      offset: [at.ox, at.oy],
-      size: [view.width, view.height],
-      radius: name === 'points' ? POINT_RADIUS_PX * ratio : (LINE_WIDTH_PX / 2) * ratio,
-      fade,
-      colour: [colour[0] / 255, colour[1] / 255, colour[2] / 255, 1],
-      ground: [ground[0] / 255, ground[1] / 255, ground[2] / 255, 1],
-      ramp_scale: ramp?.scale ?? 0,
-      ramp_offset: ramp?.offset ?? 0,
-      coloured: ramp ? 1 : 0,
-      count: part.count,
-    });
-    return { pass: this.passes[name], part, from, to };
+    const [from, to] = visibleRecords(part, at, view.width, (size ? SIZED_RADIUS_PX[1] : 24) * ratio);
+    if (to <= from) return;
+    for (const mark of marks) {
+      const sized = mark === 'points' && size;
+      const radius = mark === 'points' ? (sized ? SIZED_RADIUS_PX[0] : item.radius) : item.width / 2;
+      writeParams(this.staging, draws.length, {
+        scale: [at.sx, at.sy],
+        offset: [at.ox, at.oy],
+        size: [view.width, view.height],
+        radius: mark === 'cells' ? CELL_PX / 2 : radius * ratio,
+        fade,
+        colour: [colour[0] / 255, colour[1] / 255, colour[2] / 255, 1],
+        ground: [ground[0] / 255, ground[1] / 255, ground[2] / 255, 1],
+        ramp_scale: ramp?.scale ?? 0,
+        ramp_offset: ramp?.offset ?? 0,
+        coloured: ramp ? 1 : 0,
+        count: part.count,
+        table_from: (ramp?.table ?? 0) * 256,
+        stride: FLOATS_PER[part.kind],
+        size_scale: sized ? sized.scale : 0,
+        size_offset: sized ? sized.offset : 0,
+        radius_most: sized ? SIZED_RADIUS_PX[1] * ratio : 0,
+      });
+      draws.push({ pass: this.passes[part.kind === 'columns' ? 'envelope' : mark], part, from, to });
+    }
   }
 }

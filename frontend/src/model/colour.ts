@@ -52,6 +52,29 @@ function oklch(l: number, chroma: number, hueDegrees: number): Rgb {
   ];
 }
 
+/** sRGB to lightness, chroma and hue of OKLCH. */
+function toOklch(rgb: Rgb): [number, number, number] {
+  const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4)) as [number, number, number];
+  const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
+  const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
+  const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
+  const x = 1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s;
+  const y = 0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s;
+  return [0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s, Math.hypot(x, y), (Math.atan2(y, x) * 180) / Math.PI];
+}
+
+/** Lighter and darker kin of a hue, the hue itself first: what they differ in must not decide what they belong to. */
+const SHADES = [0, 0.14, -0.12, 0.24, -0.2];
+const LIGHTNESS: Record<Ground, [number, number]> = { light: [0.3, 0.8], dark: [0.5, 0.94] };
+
+export function shade(rgb: Rgb, index: number, ground: Ground): Rgb {
+  const by = SHADES[index % SHADES.length]!;
+  if (by === 0) return rgb;
+  const [l, chroma, hue] = toOklch(rgb);
+  const [least, most] = LIGHTNESS[ground];
+  return oklch(Math.max(least, Math.min(most, l + by)), chroma * (by > 0 ? 0.8 : 1), hue);
+}
+
 export function categoryColour(index: number, ground: Ground): Rgb {
   const first = FIRST[ground][index];
   if (first) return hexToRgb(first);

@@ -28,15 +28,23 @@ function endOfColumn(x: Float64Array, from: number, to: number, boundary: number
   return lowerBound(x, boundary, low + 1, Math.min(to, low + step + 1));
 }
 
-/** Returns the records of `COLUMN_FLOATS` values; a neighbour beyond each end keeps the line running out of the picture. */
-export function envelope(line: Columnar, grid: ColumnGrid): Float64Array {
+/**
+ * Returns the records of `COLUMN_FLOATS` values; a neighbour beyond each end keeps the line running out of the picture.
+ * `step`: across columns without rows the line holds its last value up to the column before the next.
+ */
+export function envelope(line: Columnar, grid: ColumnGrid, step = false): Float64Array {
   const { x, y, c, n } = line;
   const from = lowerBound(x, grid.x0, 0, n);
   const to = upperBound(x, grid.x0 + grid.columns * grid.dx, from, n);
-  const out = new Float64Array((grid.columns + 4) * COLUMN_FLOATS);
+  const out = new Float64Array((grid.columns + 4) * COLUMN_FLOATS * (step ? 2 : 1));
   let used = 0;
   let open = false;
   const emit = (at: number, first: number, least: number, greatest: number, last: number, colour: number, rows: number, link: boolean): void => {
+    if (step && link && used > 0 && at - out[used - COLUMN_FLOATS]! > 1.5 * grid.dx) {
+      const held = out[used - COLUMN_FLOATS + 4]!;
+      out.set([at - grid.dx, held, held, held, held, colour, 1, 0], used);
+      used += COLUMN_FLOATS;
+    }
     out.set([at, first, least, greatest, last, colour, link ? 1 : 0, rows], used);
     used += COLUMN_FLOATS;
   };

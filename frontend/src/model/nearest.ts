@@ -14,9 +14,9 @@ export function nearestRow(line: Line, view: PixelView, px: number, py: number, 
   const { x, y, n } = line;
   let best: Nearest | null = null;
   let limit = radius * radius;
-  for (let i = lowerBound(x, view.x0 + (px - radius) / kx, 0, n); i < n; i += 1) {
+  for (let i = line.rising ? lowerBound(x, view.x0 + (px - radius) / kx, 0, n) : 0; i < n; i += 1) {
     const dx = (x[i]! - view.x0) * kx - px;
-    if (dx > radius) break;
+    if (dx > radius && line.rising) break;
     const dy = (view.y1 - y[i]!) * ky - py;
     const d = dx * dx + dy * dy;
     if (d <= limit) {

@@ -1,24 +1,37 @@
 /** What both renderers can do; the plot knows no more of them. */
 
-import type { Rgb, Table } from './colour';
+import type { Rgb } from './colour';
 import type { Part } from './scene';
 import type { PixelView } from './viewport';
 
+/** `cells`: squares of `CELL_PX` around each record. */
+export type DrawnMark = 'line' | 'points' | 'cells';
+
 export interface DrawItem {
   part: Part;
+  /** The window of the part's layer. */
+  view: PixelView;
+  /** What is drawn through or at the records, in this order. */
+  marks: readonly DrawnMark[];
   colour: Rgb;
-  /** Index into the table = colour value * scale + offset; `null`: all rows in `colour`. */
-  ramp: { scale: number; offset: number } | null;
-  /** Share of the colour that gives way to the ground, for lines that are not highlighted. */
+  /** Index into the layer's table = colour value * scale + offset; `null`: all rows in `colour`. */
+  ramp: { scale: number; offset: number; table: number } | null;
+  /** Share of the largest area = size value * scale + offset; `null`: all points alike. */
+  size: { scale: number; offset: number } | null;
+  /** Width of lines and radius of points, in CSS pixels. */
+  width: number;
+  radius: number;
+  /** Share of the colour that gives way to the ground. */
   fade: number;
 }
 
 export interface Picture {
-  view: PixelView;
+  width: number;
+  height: number;
   items: DrawItem[];
-  table: Table;
+  /** 256 colours for each layer, RGBA8, one after another. */
+  tables: Uint8Array<ArrayBuffer>;
   ground: Rgb;
-  mark: 'line' | 'points';
   /** Device pixels per CSS pixel. */
   ratio: number;
 }
@@ -42,7 +55,7 @@ export interface Renderer {
 
 export interface RendererHandle {
   renderer: Renderer;
-  /** Why it is not WebGPU, in words for the user; empty when it is. */
+  /** Why it is not WebGPU, in words for the user; empty when it is, or when that is as it should be. */
   notice: string;
 }
 
@@ -51,3 +64,11 @@ export type RendererFactory = (canvas: HTMLCanvasElement, lostBefore: number, on
 
 export const LINE_WIDTH_PX = 1.4;
 export const POINT_RADIUS_PX = 2.4;
+/** Of sized points, from the least to the greatest value. */
+export const SIZED_RADIUS_PX = [1.6, 11] as const;
+
+/** Radius of a sized point, in CSS pixels: its area grows evenly with the value. */
+export function sizedRadius(share: number): number {
+  const [least, most] = SIZED_RADIUS_PX;
+  return Math.sqrt(least * least + Math.max(0, Math.min(1, share)) * (most * most - least * least));
+}

@@ -2,24 +2,31 @@
 
 import type { PixelView } from './viewport';
 
-/** `rows`: x, y, colour of each row. `columns`: an envelope, see `envelope.ts`. */
-export type PartKind = 'rows' | 'columns';
+/** `rows`: x, y, colour of each row. `sized`: and its size. `cells`: x, y, log10 of the count. `columns`: see `envelope.ts`. */
+export type PartKind = 'rows' | 'sized' | 'cells' | 'columns';
 
-export const FLOATS_PER: Record<PartKind, number> = { rows: 3, columns: 8 };
+export const FLOATS_PER: Record<PartKind, number> = { rows: 3, sized: 4, cells: 3, columns: 8 };
 
-/** value = base + unit * float32; the units are powers of two. */
+/** value = base + unit * float32; the units are powers of two. Colour and size have a base only. */
 export interface Frame32 {
   bx: number;
   by: number;
   bc: number;
+  bs: number;
   ux: number;
   uy: number;
 }
 
 export interface PartInit extends Frame32 {
   key: string;
+  /** Which layer, and which of its lines. */
+  layer: number;
   line: string;
   kind: PartKind;
+  /** Whether x never falls from record to record, so that it can be searched. */
+  rising: boolean;
+  /** The raw line behind a smoothed one. */
+  faint?: boolean;
   data: Float32Array<ArrayBuffer>;
 }
 
@@ -36,8 +43,11 @@ let revisions = 0;
 
 export class Part {
   readonly key: string;
+  readonly layer: number;
   readonly line: string;
   readonly kind: PartKind;
+  readonly rising: boolean;
+  readonly faint: boolean;
   readonly frame: Frame32;
   /** Another number for other contents; appending keeps it. */
   readonly revision = ++revisions;
@@ -46,8 +56,11 @@ export class Part {
 
   constructor(init: PartInit) {
     this.key = init.key;
+    this.layer = init.layer;
     this.line = init.line;
     this.kind = init.kind;
+    this.rising = init.rising;
+    this.faint = init.faint ?? false;
     this.frame = init;
     this.data = init.data;
     this.floats = init.data.length;
@@ -104,8 +117,9 @@ export function placement(frame: Frame32, view: PixelView): Placement {
   };
 }
 
-/** Indices [from, to) of the records that can touch the view; records lie in x order. */
+/** Indices [from, to) of the records that can touch the view; all of them where records do not lie in x order. */
 export function visibleRecords(part: Part, at: Placement, width: number, marginPx: number): [number, number] {
+  if (!part.rising) return [0, part.count];
   const stride = FLOATS_PER[part.kind];
   const find = (px: number): number => {
     const value = (px - at.ox) / at.sx;

@@ -3,14 +3,18 @@
 import { format } from 'd3-format';
 import { scaleLinear } from 'd3-scale';
 import { groupDigits, powerOfTen } from './numbers';
+import { forward, inverse, type Scale } from './scale';
+import { timeSet } from './time-ticks';
 
 export interface AxisSpan {
-  /** In axis space: relative to `origin`, log10 on a log axis. */
+  /** In axis space: relative to `origin`, a logarithm on a log or symlog axis. */
   v0: number;
   v1: number;
   origin: bigint;
   integer: boolean;
-  log: boolean;
+  scale: Scale;
+  /** Of the values, for an axis of time. */
+  unit: string | null;
 }
 
 export interface Tick {
@@ -145,19 +149,43 @@ function logSet(axis: AxisSpan, count: number): TickSet {
 
 /** Within less than a decade powers say nothing: linear ticks, placed by their logarithm. */
 function shortLogSet(axis: AxisSpan, count: number): TickSet {
-  const inner: AxisSpan = { ...axis, v0: 10 ** axis.v0, v1: 10 ** axis.v1, log: false };
+  const inner: AxisSpan = { ...axis, v0: inverse(axis.v0, axis.scale), v1: inverse(axis.v1, axis.scale) };
   const set = linearSet(inner, count, 12);
-  return { ticks: set.ticks.filter((tick) => tick.at > 0).map((tick) => ({ ...tick, at: Math.log10(tick.at) })), note: set.note };
+  const placed = set.ticks.map((tick) => ({ ...tick, at: forward(tick.at, axis.scale) }));
+  return { ticks: placed.filter((tick) => Number.isFinite(tick.at)), note: set.note };
+}
+
+/** Zero and the powers on both sides of it; within less than a decade linear ticks. */
+function symlogSet(axis: AxisSpan, count: number): TickSet {
+  const { v0, v1, scale } = axis;
+  const inner = Math.max(Math.abs(v0), Math.abs(v1));
+  if (v1 - v0 < 1 || inner < 1) return shortLogSet(axis, count);
+  const every = Math.max(1, Math.ceil((v1 - v0) / count));
+  const first = Math.ceil(Math.log10(scale.constant) + 0.3);
+  const last = Math.floor(Math.log10(Math.max(Math.abs(inverse(v0, scale)), Math.abs(inverse(v1, scale)))) + 1e-9);
+  const ticks: Tick[] = [{ at: 0, label: '0' }];
+  for (let e = first; e <= last; e += every) {
+    const at = forward(10 ** e, scale);
+    ticks.push({ at, label: logLabel(e, 1) }, { at: -at, label: `−${logLabel(e, 1)}` });
+  }
+  const inView = ticks.filter(({ at }) => at >= v0 && at <= v1).sort((a, b) => a.at - b.at);
+  return inView.length > 1 ? { ticks: inView, note: '' } : shortLogSet(axis, count);
+}
+
+function setFor(axis: AxisSpan, count: number, maxChars: number): TickSet {
+  if (axis.scale.name === 'log') return logSet(axis, count);
+  if (axis.scale.name === 'symlog') return symlogSet(axis, count);
+  return (axis.scale.name === 'time' ? timeSet(axis, count) : null) ?? linearSet(axis, count, maxChars);
 }
 
 export function ticksFor(axis: AxisSpan, room: TickRoom): TickSet {
   if (!(axis.v1 > axis.v0)) return { ticks: [], note: '' };
   const most = Math.max(2, Math.min(MOST_TICKS, Math.floor(room.lengthPx / (room.horizontal ? 70 : LINE_PX))));
   for (let count = most; count > 1; count -= 1) {
-    const set = axis.log ? logSet(axis, count) : linearSet(axis, count, room.maxChars);
+    const set = setFor(axis, count, room.maxChars);
     if (set.ticks.length <= MOST_TICKS + 1 && apart(set, axis, room)) return set;
   }
-  const set = axis.log ? logSet(axis, 2) : linearSet(axis, 2, 10);
+  const set = setFor(axis, 2, 10);
   return apart(set, axis, room) ? set : { ...set, ticks: set.ticks.slice(0, 1) };
 }
 

@@ -44,10 +44,12 @@ export interface TagCount {
   runs: number;
 }
 
+/** A run filter's JSON (docs/formats/api.md); the page itself sets only these parts, others it hands on. */
 export interface RunFilter {
   handles?: string[];
-  tags?: { all: string[] };
+  tags?: { all?: string[]; any?: string[] };
   series?: string[];
+  [part: string]: unknown;
 }
 
 export function isNumeric(type: DataType): boolean {

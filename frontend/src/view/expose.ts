@@ -1,5 +1,7 @@
 /** `window.__streamvis`: what the page would say of itself, for tests and for the curious. */
 
+import { showScalar } from '../model/numbers';
+import type { LayerInfo } from '../wire/protocol';
 import type { Page } from './page.svelte';
 import type { PlotElement } from './plot-element';
 
@@ -17,27 +19,34 @@ export function exposeForTests(page: Page, plot: PlotElement): void {
       return page.info !== null && plot.shown && page.live !== 'loading';
     },
     stats() {
-      const { info } = page;
+      const layers = page.info?.layers ?? [];
+      const sum = (of: (layer: LayerInfo) => number): number => layers.reduce((total, layer) => total + of(layer), 0);
+      const lines = layers.flatMap((layer) => layer.lines);
       return {
-        rowsBehind: info?.rowsBehind ?? 0,
-        rowsDrawn: info?.rowsDrawn ?? 0,
-        rowsOutside: info?.rowsOutside ?? 0,
-        notDrawn: info?.notDrawn ?? {},
-        detail: info?.detail ?? {},
-        lines: info?.lines.filter((line) => line.drawn > 0).length ?? 0,
+        rowsBehind: sum((layer) => layer.rowsBehind),
+        rowsDrawn: sum((layer) => layer.rowsDrawn),
+        rowsOutside: sum((layer) => layer.rowsOutside),
+        notDrawn: layers.map((layer) => layer.notDrawn).reduce<Record<string, number>>((all, one) => {
+          for (const [reason, rows] of Object.entries(one)) all[reason] = (all[reason] ?? 0) + rows;
+          return all;
+        }, {}),
+        detail: layers[0]?.detail ?? {},
+        layers: layers.map(({ rowsBehind, rowsDrawn, notDrawn, detail }) => ({ rowsBehind, rowsDrawn, notDrawn, detail })),
+        lines: lines.filter((line) => line.drawn > 0).length,
         renderer: plot.renderer.kind,
         notice: plot.renderer.notice,
         live: page.live,
         problem: page.problem,
+        warning: page.warning,
         view: plot.currentView,
         plotBox: plot.plotBox,
         lastFrameMs: plot.renderer.lastFrameMs,
         frames: plot.renderer.frames,
-        composeMs: info?.composeMs ?? 0,
-        runs: info?.lines.map(({ run, generation, rows, drawn, hidden, state }) => ({
-          run, generation, rows, drawn, hidden, state,
-          colour: page.painting?.colours.get(run) ?? null,
-        })) ?? [],
+        composeMs: page.info?.composeMs ?? 0,
+        runs: lines.map(({ id, run, generation, rows, drawn, hidden, state, groups }) => ({
+          id, run, generation, rows, drawn, hidden, state, groups: groups.map(showScalar),
+          colour: page.painting?.colours.get(id) ?? null,
+        })),
       };
     },
     /** The plot area as it is drawn: RGBA, rows from the top, base64. */

@@ -1,15 +1,24 @@
 /** The page's state: the document in the address bar, what the server told, and what the plot said last. */
 
-import { axisTitle, bind, boundAttributes, boundFields, findSeries, type Binding, type Bound } from '../model/bindings';
+import { documentFromQuery, documentToQuery } from '../model/address';
+import { nextLayer, type Bound } from '../model/bindings';
 import type { Ground } from '../model/colour';
-import { documentFromQuery, documentToQuery, type PlotDocument } from '../model/document';
+import { changeLayer, type LayerSpec, type PlotDocument } from '../model/document';
+import { documentFromJson, documentToJson } from '../model/document-json';
 import { Painter, type Painting } from '../model/paint';
+import { byPlace, type Place } from '../model/places';
+import type { ScaleName } from '../model/scale';
 import type { Patch } from '../model/scene';
-import { isNumeric, type AttributeCoverage, type Run, type RunFilter, type Series, type TagCount } from '../model/types';
-import type { Catalogue } from '../wire/catalogue';
+import type { Series, TagCount } from '../model/types';
+import type { Catalogue, WholeRow } from '../wire/catalogue';
 import type { LiveState } from '../wire/feed';
-import type { PlotRequest, SceneInfo } from '../wire/protocol';
+import type { Download } from '../wire/http';
+import type { Hit, LayerInfo, LayerRequest, PlotRequest, SceneInfo } from '../wire/protocol';
+import { Steps } from './history.svelte';
+import { LayerContext } from './layer-context.svelte';
+import { lookOf } from './look';
 import type { PlotElement } from './plot-element';
+import type { Ranges } from './view-state';
 
 export interface PlotService {
   plot(request: Omit<PlotRequest, 'id'>): void;
@@ -24,43 +33,51 @@ const REFRESH_MS = 15_000;
 /** While there is nothing to subscribe to, the page asks. */
 const WAIT_MS = 2_000;
 
+export interface PickedRow extends Hit {
+  state: 'loading' | 'here' | 'gone';
+  whole: WholeRow;
+}
+
 export class Page {
   document = $state.raw<PlotDocument>(documentFromQuery(location.search));
+  contexts = $state.raw<LayerContext[]>([]);
+  active = $state(0);
   series = $state.raw<Series[]>([]);
-  current = $state.raw<Series | null>(null);
-  attributes = $state.raw<AttributeCoverage[]>([]);
-  attributeRuns = $state(0);
   tags = $state.raw<TagCount[]>([]);
-  runs = $state.raw<Run[]>([]);
-  runCount = $state(0);
   catalogueState = $state<CatalogueState>('loading');
   catalogueProblem = $state('');
   live = $state<LiveState>('loading');
   problem = $state('');
   info = $state.raw<SceneInfo | null>(null);
   painting = $state.raw<Painting | null>(null);
+  picked = $state.raw<PickedRow | null>(null);
   rendererNotice = $state('');
   rendererKind = $state('');
   highlight = $state<string | null>(null);
   touched = $state(false);
   now = $state(Date.now());
-  readonly binding: Binding = $derived.by(() => this.bindNow());
-  readonly bound: Bound | null = $derived('bound' in this.binding ? this.binding.bound : null);
-
-  readonly warning: string = $derived('warning' in this.binding ? this.binding.warning : '');
+  readonly steps = new Steps();
+  readonly context: LayerContext = $derived(this.contexts[this.active] ?? this.contexts[0]!);
+  /** Layers that can be drawn, by their numbers in the document. */
+  readonly drawn: number[] = $derived(this.contexts.flatMap(({ bound }, i) => (bound ? [i] : [])));
+  readonly bound: Bound | null = $derived(this.contexts[this.drawn[0] ?? 0]?.bound ?? null);
+  readonly warning: string = $derived(this.warnings().join('; '));
 
   private readonly painter = new Painter();
   private readonly dark = matchMedia('(prefers-color-scheme: dark)');
   private plot: PlotElement | null = null;
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
   private runsTimer: ReturnType<typeof setTimeout> | undefined;
-  private shownBinding = '';
   private shownBound = '';
+  private shownColours = '';
+  /** Which layer of the document each layer of `info` is. */
+  private shownLayers: number[] = [];
 
   constructor(
     private readonly catalogue: Catalogue,
     private readonly service: PlotService,
   ) {
+    this.contexts = this.document.layers.map((layer) => new LayerContext(layer));
     this.dark.addEventListener('change', () => this.repaint());
     window.addEventListener('popstate', () => this.fromAddress());
     setInterval(() => { this.now = Date.now(); }, 1000);
@@ -72,10 +89,20 @@ export class Page {
     return this.dark.matches ? 'dark' : 'light';
   }
 
+  /** Of the chosen layer. */
+  get current(): Series | null {
+    return this.context.current;
+  }
+
+  get layer(): LayerSpec {
+    return this.document.layers[this.active] ?? this.document.layers[0]!;
+  }
+
   /** The element mounts once; from then on the page tells it what to show. */
   attach(plot: PlotElement): void {
     this.plot = plot;
-    plot.onView = (view) => this.viewChanged(view);
+    plot.onView = (ranges) => this.viewChanged(ranges);
+    plot.onPick = (hit) => void this.pick(hit);
     plot.onRenderer = () => {
       this.rendererKind = plot.renderer.kind;
       this.rendererNotice = plot.renderer.notice;
@@ -101,29 +128,63 @@ export class Page {
     this.service.retry();
   }
 
-  /** A choice of the user: goes into the history. */
-  choose(change: Partial<PlotDocument>): void {
-    this.flushView();
-    const axes = ['series', 'x', 'y', 'xScale', 'yScale'] as const;
-    const otherAxes = axes.some((key) => key in change);
-    const seriesChanged = change.series !== undefined && change.series !== this.current?.name;
-    this.document = { ...this.document, ...(otherAxes && { view: null }), ...change };
-    if (seriesChanged) this.document = { ...this.document, x: null, y: null, color: { kind: 'run' }, hide: [] };
-    history.pushState(null, '', location.pathname + documentToQuery(this.document));
-    void this.follow(seriesChanged || 'tags' in change);
+  /** A choice about the chosen layer; an axis with something else on it is fitted anew. */
+  choose(change: Partial<LayerSpec>): void {
+    const { layer, active } = this;
+    const next = changeLayer(this.document, active, change);
+    const freed = new Set<Place>();
+    if ('series' in change || 'x' in change || 'xAxis' in change) freed.add(layer.xAxis).add(next.layers[active]!.xAxis);
+    if ('series' in change || 'y' in change || 'yAxis' in change) freed.add(layer.yAxis).add(next.layers[active]!.yAxis);
+    this.commit({ ...next, axes: byPlace((place) => (freed.has(place) ? { ...next.axes[place], range: null } : next.axes[place])) });
+  }
+
+  setScale(place: Place, scale: ScaleName): void {
+    const axes = { ...this.document.axes, [place]: { ...this.document.axes[place], scale, constant: 1 } };
+    this.commit({ ...this.document, axes });
+  }
+
+  setHide(hide: string[]): void {
+    this.commit({ ...this.document, hide });
+  }
+
+  showAllRuns(): void {
+    this.commit({ ...changeLayer(this.document, this.active, { runs: null }), hide: [] });
+  }
+
+  onlyRun(run: string): void {
+    this.commit({ ...changeLayer(this.document, this.active, { runs: [run] }), hide: [] });
+  }
+
+  addLayer(): void {
+    const added = nextLayer(this.layer, this.context.bound, this.contexts.map(({ bound }) => bound));
+    this.commit({ ...this.document, layers: [...this.document.layers, added] });
+    this.active = this.document.layers.length - 1;
+  }
+
+  removeLayer(index: number): void {
+    this.active = Math.max(0, this.active - (index <= this.active ? 1 : 0));
+    this.commit({ ...this.document, layers: this.document.layers.filter((_, i) => i !== index) });
   }
 
   toggleHidden(key: string): void {
     const { hide } = this.document;
-    this.choose({ hide: hide.includes(key) ? hide.filter((other) => other !== key) : [...hide, key] });
+    this.setHide(hide.includes(key) ? hide.filter((other) => other !== key) : [...hide, key]);
+  }
+
+  /** Only this of these; again: all of them. */
+  isolate(key: string, all: string[]): void {
+    const others = all.filter((other) => other !== key);
+    const rest = this.document.hide.filter((other) => !all.includes(other));
+    const isolated = others.every((other) => this.document.hide.includes(other)) && !this.document.hide.includes(key);
+    this.setHide(isolated ? rest : [...rest, ...others]);
   }
 
   /** Ticks or unticks a run, among the chosen ones if some are chosen, else among all. */
   toggleRun(run: string): void {
-    const { runs, hide } = this.document;
+    const { runs } = this.layer;
     if (runs === null) this.toggleHidden(run);
     else if (runs.includes(run)) this.choose({ runs: runs.filter((other) => other !== run) });
-    else this.choose({ runs: [...runs, run], hide: hide.filter((other) => other !== run) });
+    else this.commit({ ...changeLayer(this.document, this.active, { runs: [...runs, run] }), hide: this.document.hide.filter((other) => other !== run) });
   }
 
   setHighlight(key: string | null): void {
@@ -136,13 +197,30 @@ export class Page {
     this.plot?.fit();
   }
 
+  setDragMode(mode: 'pan' | 'box'): void {
+    if (this.plot) this.plot.dragMode = mode;
+  }
+
+  /** The plot's address with handles in place of names: it survives renaming. Throws what the server refuses. */
+  async permanentLink(): Promise<string> {
+    const bound = this.document.layers.map((layer, i) => this.spelled(layer, i));
+    const { plot } = await this.catalogue.validate(documentToJson({ ...this.document, layers: bound }));
+    const held = { ...documentFromJson(plot), renderer: this.document.renderer };
+    return `${location.origin}${location.pathname}${documentToQuery(held)}`;
+  }
+
+  /** All rows behind the chosen layer, whatever of them is in view. Throws what the server refuses. */
+  async exportRows(accept: string): Promise<Download> {
+    const { context, layer } = this;
+    const filter = { ...context.filter(), ...(layer.runs && { handles: layer.runs }) };
+    return this.catalogue.rowsAsFile(context.current!, filter, layer.rows, context.attributes.map(({ field }) => field), accept);
+  }
+
   receive(patches: Patch[], info: SceneInfo | null): void {
-    if (info) {
-      this.info = info;
-      this.repaint();
-    }
+    if (info) this.info = info;
     this.plot?.receive(patches, info);
-    if (this.plot) this.touched = this.plot.currentView.touched;
+    if (info) this.repaint();
+    if (this.plot) this.touched = this.plot.touched;
   }
 
   setLive(state: LiveState, problem: string): void {
@@ -155,102 +233,132 @@ export class Page {
     this.runsTimer = setTimeout(() => void this.refresh(), RUNS_DEBOUNCE_MS);
   }
 
-  filter(): RunFilter {
-    const { tags } = this.document;
-    return { series: [this.current!.handle], ...(tags.length > 0 && { tags: { all: tags } }) };
+  /** What the plot said of a layer of the document. */
+  infoOf(layer: number): LayerInfo | null {
+    return this.info?.layers[this.shownLayers.indexOf(layer)] ?? null;
+  }
+
+  paintOf(layer: number): Painting['layers'][number] | null {
+    return this.painting?.layers[this.shownLayers.indexOf(layer)] ?? null;
+  }
+
+  closeRow(): void {
+    this.picked = null;
   }
 
   /** The series or the attribute on an axis may still come. */
   private wait(): void {
-    if (this.catalogueState !== 'ready' || this.bound) return;
-    if (this.current) void this.refresh();
+    if (this.catalogueState !== 'ready' || this.drawn.length === this.contexts.length) return;
+    if (this.contexts.every(({ current }) => current)) void this.refresh();
     else void this.load();
   }
 
-  private async follow(anew: boolean): Promise<void> {
-    if (anew) await this.chooseSeries();
-    else this.show();
+  /** Goes into the history. */
+  private commit(document: PlotDocument): void {
+    this.flushView();
+    this.take(document);
+    this.steps.push(location.pathname + documentToQuery(this.document));
+    void this.follow();
+  }
+
+  private take(document: PlotDocument): void {
+    this.document = document;
+    this.contexts = document.layers.map((layer, i) => this.contexts[i] ?? new LayerContext(layer));
+    document.layers.forEach((layer, i) => { this.contexts[i]!.spec = layer; });
+    this.active = Math.min(this.active, document.layers.length - 1);
   }
 
   private fromAddress(): void {
     clearTimeout(this.viewTimer);
-    const before = this.document;
-    this.document = documentFromQuery(location.search);
-    const anew = before.series !== this.document.series || before.tags.join() !== this.document.tags.join();
-    void this.follow(anew).then(() => this.plot?.setView(this.document.view));
+    this.steps.read();
+    this.take(documentFromQuery(location.search));
+    void this.follow();
+  }
+
+  private async follow(): Promise<void> {
+    const moved = this.contexts.some(({ current, spec }) => !current || (spec.series !== null && spec.series !== current.name && spec.series !== current.handle));
+    if (moved) await this.chooseSeries();
+    else {
+      if (this.contexts.some(({ stale }) => stale)) void this.refresh();
+      this.show();
+    }
   }
 
   private async chooseSeries(): Promise<void> {
     let withRows = new Set<string>();
-    if (!this.document.series && this.series.length > 1) {
+    if (this.document.layers.some(({ series }) => !series) && this.series.length > 1) {
       const { series } = await this.catalogue.common({});
       withRows = new Set(series.map((entry) => (typeof entry.series === 'string' ? entry.series : entry.series.handle)));
     }
-    this.current = findSeries(this.document.series, this.series, ({ handle, name }) => withRows.has(handle) || withRows.has(name)) ?? null;
-    if (!this.current) return;
+    for (const context of this.contexts) context.chooseSeries(this.series, withRows);
     await this.refresh();
     this.show();
   }
 
   /** What the panels tell; the picture does not wait for it after the first time. */
   private async refresh(): Promise<void> {
-    const filter = this.filter();
-    const asked = JSON.stringify(filter);
-    const [common, tags, found] = await Promise.allSettled([this.catalogue.common(filter), this.catalogue.tags(), this.catalogue.runs(filter)]);
-    if (!this.current || JSON.stringify(this.filter()) !== asked) return;
-    if (common.status === 'fulfilled') {
-      this.attributes = common.value.attributes;
-      this.attributeRuns = common.value.runs;
-    }
+    const [tags] = await Promise.allSettled([this.catalogue.tags(), ...this.contexts.map((context) => context.refresh(this.catalogue))]);
     if (tags.status === 'fulfilled') this.tags = tags.value;
-    if (found.status === 'fulfilled') {
-      this.runs = found.value.runs;
-      this.painter.know(this.runs.map(({ handle }) => handle));
-      this.runCount = found.value.count;
-    }
-    if (this.shownBinding && JSON.stringify(this.bound) !== this.shownBound) this.show();
-    else if (!this.shownBinding && this.catalogueState === 'ready') this.show();
+    for (const { runs } of this.contexts) this.painter.know(runs.map(({ handle }) => handle));
+    if (this.boundText() !== this.shownBound && this.catalogueState === 'ready') this.show();
   }
 
-  private bindNow(): Binding {
-    if (!this.current) return { problem: '' };
-    return bind(this.document, this.current, this.attributes.map(({ field }) => field));
+  private boundText(): string {
+    return JSON.stringify(this.contexts.map(({ bound }) => bound));
   }
 
   private show(): void {
-    const { bound, document, plot } = this;
-    if (!bound || !plot) return;
-    const { x, y, color, series } = bound;
-    this.shownBound = JSON.stringify(bound);
-    const key = JSON.stringify([series.handle, x.handle, x.kind, y.handle, y.kind, document.xScale, document.yScale]);
-    plot.setLook({
-      x: { title: axisTitle(x), integer: x.type === 'int', log: document.xScale === 'log' },
-      y: { title: axisTitle(y), integer: y.type === 'int', log: document.yScale === 'log' },
-      mark: document.mark,
+    const { plot, document } = this;
+    const layers = this.drawn.map((i) => this.request(i));
+    if (layers.length === 0 || !plot) return;
+    const before = this.shownLayers.join();
+    this.shownBound = this.boundText();
+    this.shownLayers = this.drawn;
+    if (before !== this.shownLayers.join()) this.info = null;
+    const colours = JSON.stringify(this.contexts.map(({ bound }) => [bound?.color, bound?.categorical, bound?.group]));
+    if (colours !== this.shownColours) this.painter.reset();
+    this.shownColours = colours;
+    const look = lookOf(layers, this.drawn.map((i) => document.layers[i]!), document.axes);
+    this.service.plot({ layers, scales: byPlace((place) => ({ name: document.axes[place].scale, constant: document.axes[place].constant })), hide: document.hide });
+    plot.begin(look, byPlace((place) => document.axes[place].range));
+    this.touched = plot.touched;
+    window.document.title = `${look.title} · Streamvis`;
+  }
+
+  private request(index: number): LayerRequest {
+    const spec = this.document.layers[index]!;
+    const { series, ...bound } = this.contexts[index]!.bound!;
+    return {
+      ...bound, series: series.handle, filter: this.contexts[index]!.filter(), handles: spec.runs,
+      mark: spec.mark, xAxis: spec.xAxis, yAxis: spec.yAxis, smoothing: spec.smoothing,
+    };
+  }
+
+  /** What the page chose by itself, written out. */
+  private spelled(layer: LayerSpec, index: number): LayerSpec {
+    const { bound, current } = this.contexts[index]!;
+    const source = (column: { kind: 'field' | 'attr'; handle: string } | undefined): LayerSpec['x'] => (column ? { kind: column.kind, name: column.handle } : null);
+    return { ...layer, series: current?.handle ?? layer.series, x: layer.x ?? source(bound?.x), y: layer.y ?? source(bound?.y) };
+  }
+
+  private warnings(): string[] {
+    return this.contexts.flatMap(({ warning, problem, current }, i) => {
+      const words = warning || (this.drawn.length > 0 ? problem || (current ? '' : `there is no series “${this.document.layers[i]?.series}”`) : '');
+      return words ? [this.contexts.length > 1 ? `layer ${i + 1}: ${words}` : words] : [];
     });
-    this.service.plot({
-      series: series.handle, fields: boundFields(bound), attributes: boundAttributes(bound),
-      filter: this.filter(), handles: document.runs,
-      x, y, color, xLog: document.xScale === 'log', yLog: document.yScale === 'log', mark: document.mark, hide: document.hide,
-    });
-    if (key !== this.shownBinding) {
-      this.shownBinding = key;
-      this.info = null;
-      this.painter.reset();
-      plot.forget();
-      if (document.view) plot.setView(document.view);
-      this.touched = document.view !== null;
-    }
-    window.document.title = `${y.name} over ${x.name} · Streamvis`;
   }
 
   private repaint(): void {
-    const { info, bound } = this;
+    const { info } = this;
     this.painting = this.painter.paint({
-      lines: info?.lines ?? [],
-      color: bound?.color ?? null,
-      colourRange: info?.colourRange ?? null,
-      categories: info?.categories ?? [],
+      layers: this.shownLayers.map((index, i) => {
+        const bound = this.contexts[index]?.bound;
+        const layer = info?.layers[i];
+        return {
+          lines: layer?.lines ?? [], color: bound?.color ?? null, categorical: bound?.categorical ?? false,
+          colourRange: layer?.colourRange ?? null, sizeRange: layer?.sizeRange ?? null, categories: layer?.categories ?? [], most: layer?.most ?? null,
+        };
+      }),
       hide: this.document.hide,
       ground: this.ground,
       highlight: this.highlight,
@@ -258,9 +366,23 @@ export class Page {
     this.plot?.setPainting(this.painting, this.ground);
   }
 
-  private viewChanged(view: PlotDocument['view']): void {
-    this.touched = view !== null;
-    this.document = { ...this.document, view };
+  /** All fields of the row that was clicked, fetched: the page holds only what is bound. */
+  private async pick(hit: Hit | null): Promise<void> {
+    const context = hit && this.contexts[this.shownLayers[hit.layer]!];
+    if (!hit || !context?.current) {
+      this.picked = null;
+      return;
+    }
+    this.picked = { ...hit, state: 'loading', whole: { fields: hit.values, attributes: [] } };
+    const attributes = context.attributes.map(({ field }) => field);
+    const whole = await this.catalogue.row(context.current, attributes, hit.run, hit.generation, hit.row).catch(() => null);
+    if (this.picked?.run !== hit.run || this.picked.row !== hit.row) return;
+    this.picked = { ...this.picked, state: whole ? 'here' : 'gone', ...(whole && { whole }) };
+  }
+
+  private viewChanged(ranges: Ranges): void {
+    this.touched = Object.values(ranges).some(Boolean);
+    this.document = { ...this.document, axes: byPlace((place) => ({ ...this.document.axes[place], range: ranges[place] })) };
     clearTimeout(this.viewTimer);
     this.viewTimer = setTimeout(() => this.flushView(), VIEW_TO_ADDRESS_MS);
   }
@@ -268,11 +390,6 @@ export class Page {
   /** Moving about is one state of the page, not a thousand steps back. */
   private flushView(): void {
     clearTimeout(this.viewTimer);
-    history.replaceState(null, '', location.pathname + documentToQuery(this.document));
+    this.steps.replace(location.pathname + documentToQuery(this.document));
   }
-}
-
-/** Fields and attributes that can be bound to an axis. */
-export function numericFields(series: Series): Series['fields'] {
-  return series.fields.filter((field) => isNumeric(field.data_type));
 }

@@ -2,8 +2,7 @@
 
 import { css, type Rgb } from '../model/colour';
 import { groupDigits, shortHandle, showScalar } from '../model/numbers';
-import type { View } from '../model/viewport';
-import type { Hit } from '../wire/protocol';
+import type { Hit, HitValue } from '../wire/protocol';
 import { svgElement, type Box } from './axes';
 
 function cell(text: string, className: string): HTMLTableCellElement {
@@ -11,6 +10,17 @@ function cell(text: string, className: string): HTMLTableCellElement {
   element.textContent = text;
   element.className = className;
   return element;
+}
+
+/** A table of names and exact values, for the tooltip and for whoever shows a row. */
+export function valueTable(values: HitValue[]): HTMLTableElement {
+  const table = document.createElement('table');
+  for (const { name, unit, value } of values) {
+    const line = document.createElement('tr');
+    line.append(cell(unit ? `${name} (${unit})` : name, 'sv-tip-name'), cell(showScalar(value), typeof value === 'string' ? 'sv-tip-value sv-tip-text' : 'sv-tip-value'));
+    table.append(line);
+  }
+  return table;
 }
 
 export class Tooltip {
@@ -44,20 +54,13 @@ export class Tooltip {
     const row = document.createElement('span');
     row.textContent = `row ${groupDigits(hit.row)}`;
     head.append(name, row);
-    const table = document.createElement('table');
-    for (const { name: field, unit, value } of hit.values) {
-      const line = document.createElement('tr');
-      line.append(cell(unit ? `${field} (${unit})` : field, 'sv-tip-name'), cell(showScalar(value), typeof value === 'string' ? 'sv-tip-value sv-tip-text' : 'sv-tip-value'));
-      table.append(line);
-    }
-    this.element.replaceChildren(head, table);
+    this.element.replaceChildren(head, valueTable(hit.values));
   }
 
-  /** Puts both where the row lies now. */
-  place(box: Box, view: View): void {
-    if (!this.hit) return;
-    const x = ((this.hit.x - view.x0) / (view.x1 - view.x0)) * box.width;
-    const y = ((view.y1 - this.hit.y) / (view.y1 - view.y0)) * box.height;
+  /** Puts both where the row lies now, in CSS pixels of the plot area. */
+  place(box: Box, at: { x: number; y: number } | null): void {
+    if (!this.hit || !at) return;
+    const { x, y } = at;
     const inside = x >= -1 && x <= box.width + 1 && y >= -1 && y <= box.height + 1;
     this.element.hidden = !inside;
     this.marker.toggleAttribute('hidden', !inside);

@@ -105,6 +105,8 @@ export class Feed {
       else if (!known && this.outside.has(hint.run)) continue;
       if (!known || metaChanged || hint.gone) runsChanged = true;
       const rows = this.request ? hint.rows[this.request.series] : undefined;
+      // Rows of another series of the plot.
+      if (!rows && !metaChanged && !hint.gone && Object.keys(hint.rows).length > 0) continue;
       if (!known && rows) this.outside.add(hint.run);
       const news = !known || hint.gone || metaChanged || hint.generation !== known.head.generation || (rows ?? 0) > known.rows;
       if (news) this.wanted.add(hint.run);
@@ -131,7 +133,8 @@ export class Feed {
     this.wanted.clear();
     this.running = true;
     try {
-      while ((await this.fetchOnce(hinted, signal)) && !signal.aborted);
+      await this.fetchLacking(signal);
+      while (!signal.aborted && (await this.fetchOnce(hinted, signal)));
       if (signal.aborted) return;
       this.succeeded(all);
     } catch (error) {
@@ -143,6 +146,30 @@ export class Feed {
     this.running = false;
     this.tell();
     void this.pump();
+  }
+
+  /** Columns that were not asked for before, of the rows that are here; runs that they do not reach are fetched anew. */
+  private async fetchLacking(signal: AbortSignal): Promise<void> {
+    const { series, fields, filter } = this.request!;
+    const lacking = this.store.lacking(fields);
+    if (lacking.runs.length === 0) return;
+    const { store } = this;
+    const beside = store.beside();
+    for (let at = 0; at < lacking.runs.length; at += MOST_HINTED) {
+      const handles = lacking.runs.slice(at, at + MOST_HINTED);
+      const reader = new FrameReader();
+      const body = { filter: { ...filter, handles }, series, fields: lacking.fields, attributes: [] };
+      for await (const bytes of this.deps.fetchFrames(body, signal)) {
+        if (signal.aborted) return;
+        for (const frame of reader.push(bytes)) {
+          beside.apply(frame);
+          if (frame.head.kind === 'rows') store.graft(frame.head.run, beside);
+        }
+        this.deps.onRows();
+      }
+      reader.finish();
+    }
+    for (const run of store.lacking(fields).runs) store.drop(run);
   }
 
   /** Returns whether the server has more. */

@@ -183,6 +183,10 @@ export class Words {
   readonly list: string[] = [];
   private readonly codes = new Map<string, number>();
 
+  find(word: string): number | undefined {
+    return this.codes.get(word);
+  }
+
   codeOf(word: string): number {
     let code = this.codes.get(word);
     if (code === undefined) {

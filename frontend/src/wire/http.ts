@@ -79,6 +79,18 @@ export async function getAll<T>(access: Access, path: string): Promise<T[]> {
   return all;
 }
 
+export interface Download {
+  bytes: Blob;
+  name: string;
+}
+
+/** An answer to be saved as a file, with the name that the server gave it. */
+export async function postForFile(access: Access, path: string, body: unknown, accept: string): Promise<Download> {
+  const response = await post(access, path, body, accept);
+  const [, name] = /filename="?([^";]+)"?/.exec(response.headers.get('Content-Disposition') ?? '') ?? [];
+  return { bytes: await response.blob(), name: name ?? 'rows' };
+}
+
 /** The bytes of a message of frames, as they arrive. */
 export async function* postFrames(access: Access, path: string, body: unknown, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const response = await post(access, path, body, MEDIA_TYPE, signal);

@@ -40,7 +40,39 @@ export class Store {
   fields: Field[] = [];
   attributes: Field[] = [];
   readonly runs = new Map<string, StoredRun>();
-  private readonly words = new Map<string, Words>();
+  private readonly words: Map<string, Words>;
+
+  constructor(words = new Map<string, Words>()) {
+    this.words = words;
+  }
+
+  /** An empty one whose words have the same numbers: for columns that are put beside those here. */
+  beside(): Store {
+    return new Store(this.words);
+  }
+
+  /** Runs that hold rows without one of these fields. */
+  lacking(fields: string[]): { runs: string[]; fields: string[] } {
+    const runs: string[] = [];
+    const missing = new Set<string>();
+    for (const [handle, run] of this.runs) {
+      const absent = run.chunks[0] ? fields.filter((field) => !run.chunks[0]!.columns.has(field)) : [];
+      for (const field of absent) missing.add(field);
+      if (absent.length > 0) runs.push(handle);
+    }
+    return { runs, fields: [...missing] };
+  }
+
+  /** Takes columns over for the rows that are here; false while the other does not reach as far, or is of another generation. */
+  graft(handle: string, from: Store): boolean {
+    const run = this.runs.get(handle);
+    const other = from.runs.get(handle);
+    if (!run || !other || other.head.generation !== run.head.generation || other.rows < run.rows) return false;
+    run.chunks.forEach((chunk, i) => {
+      for (const [field, column] of other.chunks[i]!.columns) chunk.columns.set(field, column);
+    });
+    return true;
+  }
 
   /** Runs in the order (`started_at`, handle), in which the server also gives them. */
   ordered(): StoredRun[] {

@@ -1,15 +1,16 @@
 /** The worker: holds every row exactly, keeps up with the server, and composes what the page draws. */
 
+import { boundColumns } from '../model/bindings';
 import { nearestRow } from '../model/nearest';
-import { fitView, type PixelView } from '../model/viewport';
-import { parseScalar } from '../model/types';
+import { byPlace, fitSpans, type ByPlace } from '../model/places';
+import { NeedsOrigin, type AxisSpace } from './axis-values';
 import { Composer, extentsOf } from './composer';
-import { Feed } from './feed';
+import { Datasets } from './dataset';
 import { postFrames, type Access } from './http';
-import { Lines } from './lines';
-import type { FromWorker, Hit, HoverRequest, PlotRequest, ToWorker, ViewRequest } from './protocol';
+import { Lines, type GroupLine, type RunLines } from './lines';
+import { layerView, type FromWorker, type Hit, type HoverRequest, type PlotRequest, type ToWorker, type ViewRequest } from './protocol';
+import { valueOf } from './row-values';
 import { LiveSocket, type SocketLike } from './socket';
-import { Store } from './store';
 
 /** While much arrives at once, the picture is renewed this often. */
 const COMPOSE_EVERY_MS = 80;
@@ -24,17 +25,20 @@ const scope = self as unknown as WorkerScope;
 const say = (message: FromWorker, transfer?: Transferable[]): void => scope.postMessage(message, transfer);
 
 class PlotWorker {
-  private readonly feed: Feed;
+  private readonly datasets: Datasets;
   private readonly socket: LiveSocket;
   private readonly composer = new Composer();
-  private lines: Lines | null = null;
+  private request: PlotRequest | null = null;
+  private spaces: ByPlace<AxisSpace> | null = null;
+  private layers: Lines[] = [];
   private view: ViewRequest | null = null;
+  private subscribed = '';
   private timer: ReturnType<typeof setTimeout> | undefined;
   private dueAt = Infinity;
   private composedAt = 0;
 
   constructor(access: Access, live: string) {
-    this.feed = new Feed(new Store(), {
+    this.datasets = new Datasets({
       fetchFrames: (body, signal) => postFrames(access, 'data/', body, signal),
       onRows: () => this.schedule(Math.max(0, this.composedAt + COMPOSE_EVERY_MS - performance.now())),
       onState: (state, problem) => say({ type: 'state', state, problem }),
@@ -42,24 +46,26 @@ class PlotWorker {
     });
     const scheme = self.location.protocol === 'https:' ? 'wss' : 'ws';
     this.socket = new LiveSocket(() => new WebSocket(`${scheme}://${self.location.host}${live}`) as unknown as SocketLike, {
-      onHello: () => this.feed.syncAll(),
-      onHints: (hints) => this.feed.hints(hints),
-      onState: (state) => this.feed.socketChanged(state),
+      onHello: () => this.datasets.syncAll(),
+      onHints: (hints) => this.datasets.hints(hints),
+      onState: (state) => this.datasets.socketChanged(state),
     });
     scope.addEventListener('online', () => this.retry());
   }
 
   plot(request: PlotRequest): void {
-    const before = this.lines?.request;
-    const fresh = !before || before.series !== request.series || !request.fields.every((field) => before.fields.includes(field));
-    const same = !fresh && JSON.stringify([before.attributes, before.filter, before.handles]) === JSON.stringify([request.attributes, request.filter, request.handles]);
-    const fields = fresh ? request.fields : before.fields;
-    if (fresh) this.feed.store = new Store();
-    this.lines = new Lines(this.feed.store, { ...request, fields });
-    if (!same) {
-      const { series, attributes, filter, handles } = request;
-      this.feed.configure({ series, fields, attributes, filter, handles }, fresh);
-      if (before?.series !== series) this.socket.subscribe([series]);
+    const stores = this.datasets.configure(request.layers);
+    const spaces = byPlace((place): AxisSpace => ({ scale: request.scales[place], origin: 0n }));
+    this.request = request;
+    this.spaces = spaces;
+    this.layers = request.layers.map((layer, i) => new Lines(stores[i]!, layer, spaces, request.hide, i));
+    const series = this.datasets.series;
+    if (series.join() !== this.subscribed) {
+      const again = this.subscribed !== '';
+      this.subscribed = series.join();
+      this.socket.subscribe(series);
+      // What changed before the new subscription took effect was not hinted.
+      if (again) this.datasets.syncAll();
     }
     this.schedule(0);
   }
@@ -71,35 +77,34 @@ class PlotWorker {
 
   retry(): void {
     this.socket.reconnectNow();
-    this.feed.retryNow();
+    this.datasets.retryNow();
   }
 
   hover(request: HoverRequest): void {
-    say({ type: 'hit', id: request.id, hit: this.lines ? this.nearest(this.lines, request) : null });
+    say({ type: 'hit', id: request.id, hit: this.nearest(request) });
   }
 
-  private nearest(lines: Lines, { px, py, radius, view }: HoverRequest): Hit | null {
-    let best: { run: string; position: number; distance: number } | null = null;
-    for (const [run, { line, hidden, missing }] of lines.byRun) {
-      if (hidden || missing) continue;
-      const found = nearestRow(line, view, px, py, best?.distance ?? radius);
-      if (found && (!best || found.distance < best.distance)) best = { run, ...found };
-    }
-    return best && this.hit(lines, best.run, best.position);
-  }
-
-  private hit(lines: Lines, run: string, position: number): Hit {
-    const { line, stored } = lines.byRun.get(run)!;
-    const row = line.rowAt(position);
-    const { x, y, color } = lines.request;
-    const columns = [x, y, color].filter((column, i, all) => column && all.findIndex((other) => other?.handle === column.handle) === i);
-    const values = columns.map((column) => {
-      const { handle, type, name, unit, kind } = column!;
-      const raw = stored.head.attributes[handle];
-      const attribute = raw === undefined ? null : parseScalar(raw, type);
-      return { name, unit, value: kind === 'attr' ? attribute : this.feed.store.valueAt(stored, handle, type, row) };
+  private nearest(request: HoverRequest): Hit | null {
+    let best: { layer: number; run: RunLines; group: GroupLine; position: number; distance: number } | null = null;
+    this.layers.forEach((lines, layer) => {
+      const view = layerView(lines.request, request);
+      for (const { run, group } of lines.shown()) {
+        const found = nearestRow(group.line, view, request.px, request.py, best?.distance ?? request.radius);
+        if (found && (!best || found.distance < best.distance)) best = { layer, run, group, ...found };
+      }
     });
-    return { run, row, x: line.x[position]!, y: line.y[position]!, values };
+    return best && this.hit(best);
+  }
+
+  private hit({ layer, run, group, position }: { layer: number; run: RunLines; group: GroupLine; position: number }): Hit {
+    const { line } = group;
+    const lines = this.layers[layer]!;
+    const row = line.rowAt(position);
+    const values = boundColumns(lines.request).map((column) => ({
+      name: column.name, unit: column.unit, value: valueOf(lines.store, run.stored, column, row),
+    }));
+    const { run: handle, generation } = run.stored.head;
+    return { layer, line: group.id, run: handle, generation, row, x: line.x[position]!, y: line.y[position]!, values };
   }
 
   /** The soonest wish counts. */
@@ -111,40 +116,40 @@ class PlotWorker {
     this.timer = setTimeout(() => this.compose(), afterMs);
   }
 
+  /** An axis that gets an origin begins anew, with all layers on it. */
+  private update(): void {
+    for (let again = true; again; ) {
+      again = false;
+      try {
+        for (const lines of this.layers) lines.update();
+      } catch (error) {
+        if (!(error instanceof NeedsOrigin)) throw error;
+        for (const lines of this.layers) lines.byRun.clear();
+        again = true;
+      }
+    }
+  }
+
   private compose(): void {
     this.dueAt = Infinity;
-    const { lines, view: request } = this;
-    if (!lines || !request) return;
+    const { request, spaces, view } = this;
+    if (!request || !spaces || !view) return;
     const began = performance.now();
-    lines.update();
-    const extents = extentsOf(lines);
-    const view: PixelView = request.view ?? { ...fitView(extents), width: request.width, height: request.height };
-    const { patches, composition } = this.composer.compose(lines, view);
+    this.update();
+    const extents = extentsOf(this.layers);
+    const { width, height } = view;
+    const whole = fitSpans(extents);
+    const spans = byPlace((place) => view.spans[place] ?? whole[place]);
+    const { patches, layers } = this.composer.compose(this.layers, { spans, width, height });
     const transfer = patches.flatMap((patch) => (patch.op === 'put' ? [patch.part.data.buffer] : patch.op === 'append' ? [patch.data.buffer] : []));
     this.composedAt = performance.now();
     say({
       type: 'scene',
       patches,
       info: {
-        plotId: lines.request.id,
-        viewId: request.id,
-        view,
-        fitted: request.view === null,
-        extents,
-        origins: { x: lines.spaces.x.origin, y: lines.spaces.y.origin },
-        lines: [...lines.byRun.values()].map(({ stored, line, hidden, missing, value }) => ({
-          run: stored.head.run,
-          generation: stored.head.generation,
-          startedAt: stored.head.started_at,
-          state: stored.head.state,
-          rows: stored.rows,
-          drawn: hidden || missing ? 0 : line.drawable,
-          hidden,
-          value,
-        })),
-        ...composition,
-        categories: lines.categories(),
-        composeMs: this.composedAt - began,
+        plotId: request.id, viewId: view.id, spans, width, height, extents, layers, composeMs: this.composedAt - began,
+        fitted: byPlace((place) => view.spans[place] === null),
+        origins: byPlace((place) => spaces[place].origin),
       },
     }, transfer);
   }

@@ -17,6 +17,7 @@ from .errors import (
     Illegal,
     IllegalValue,
     LoggerStateError,
+    MissingLibrary,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -36,9 +37,11 @@ from .status import Status
 
 if TYPE_CHECKING:
     from .async_logger import AsyncDataLogger
-    from .client import Client, Follower
+    from .client import Client
+    from .follow import Follow, Rows, Tombstone
     from .pictures import Density, Envelope, Overview, Strip
     from .statistics import Group
+    from .watch import Follower
 
 __all__ = [
     "AsyncDataLogger",
@@ -48,18 +51,21 @@ __all__ = [
     "DataLogger",
     "Density",
     "Envelope",
+    "Follow",
     "Follower",
     "FrameError",
     "Group",
     "Illegal",
     "IllegalValue",
     "LoggerStateError",
+    "MissingLibrary",
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
     "Overview",
     "Problem",
     "QueueFull",
+    "Rows",
     "Run",
     "ServerRefused",
     "ShapeMismatch",
@@ -67,6 +73,7 @@ __all__ = [
     "Status",
     "StreamvisError",
     "Strip",
+    "Tombstone",
     "TruncatedAnswer",
     "UnknownSeries",
     "Unreachable",
@@ -81,10 +88,13 @@ _LATER = {
     "Client": "client",
     "Density": "pictures",
     "Envelope": "pictures",
-    "Follower": "client",
+    "Follow": "follow",
+    "Follower": "watch",
     "Group": "statistics",
     "Overview": "pictures",
+    "Rows": "follow",
     "Strip": "pictures",
+    "Tombstone": "follow",
 }
 
 

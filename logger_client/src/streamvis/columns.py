@@ -18,7 +18,8 @@ class Run:
     """A run as the server lists it.
 
     `attributes` maps field name to value, `rows` series handle to number of rows, as far as the
-    answer told them.
+    answer told them. `gaps`: rows that were declared lost; `last_append_at`: None before the first
+    append. Both only where a run was asked for as such, not as part of `data`.
     """
 
     handle: str
@@ -29,6 +30,8 @@ class Run:
     tags: tuple[str, ...]
     attributes: dict[str, Any] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
+    last_append_at: datetime | None = None
+    gaps: int = 0
 
 
 class Columns(Mapping[str, Array]):
@@ -96,16 +99,47 @@ class Columns(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._fields.keys() | self.attributes.keys())
 
+    @property
+    def fields(self) -> dict[str, Array]:
+        """The columns that are fields, in the order asked."""
+        return dict(self._fields)
+
+    @property
+    def attribute_types(self) -> dict[str, str]:
+        """The data type of each attribute."""
+        return dict(self._types)
+
     def to_pandas(self) -> Any:
-        """A pandas DataFrame of all columns, with the run's handle as column `run`.
+        """A pandas DataFrame: `run`, the fields, the attributes.
 
-        Needs pandas; raises ImportError without.
+        The run's handle and text attributes are categorical; a number or bool that a run lacks is
+        NA in a nullable column (Int64, Float64, boolean), so that NaN stays a value. Where a field
+        is called `run`, the handle's column is `run_`; an attribute that a field hides likewise.
+        Raises MissingLibrary without pandas.
         """
-        import pandas as pd  # type: ignore[import-untyped, unused-ignore]
+        from .tables import to_pandas
 
-        handles = np.array([run.handle for run in self.runs], dtype=object)
-        frame = {"run": handles[self.run]} if "run" not in self else {}
-        return pd.DataFrame({**frame, **dict(self)})
+        return to_pandas(self)
+
+    def to_arrow(self) -> Any:
+        """A pyarrow.Table with the columns of `to_pandas`, null where a run lacks an attribute.
+
+        The run's handle and text attributes are dictionaries. Raises MissingLibrary without
+        pyarrow.
+        """
+        from .tables import to_arrow
+
+        return to_arrow(self)
+
+    def to_polars(self) -> Any:
+        """A polars.DataFrame with the columns of `to_pandas`, null where a run lacks an attribute.
+
+        The run's handle and text attributes are of type Enum. Raises MissingLibrary without
+        polars.
+        """
+        from .tables import to_polars
+
+        return to_polars(self)
 
     def __repr__(self) -> str:
         return f"<Columns: {self.rows} rows of {len(self.runs)} runs: {', '.join(self)}>"

@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -62,3 +63,34 @@ def stored(origin: str) -> str | None:
     entry = servers.get(origin) if isinstance(servers, dict) else None
     token = entry.get("token") if isinstance(entry, dict) else None
     return token if isinstance(token, str) else None
+
+
+def store_token(origin: str, token: str) -> None:
+    """Keep the token for `origin` in a file that only its owner may read.
+
+    Raises ValueError when the file holds something else than it should, and leaves it alone.
+    """
+    path = servers_file()
+    servers = _stored_servers(path)
+    servers[origin] = {"token": token}
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(servers, file, indent=2)
+        scratch.replace(path)  # whole or not at all: others read it at any time
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _stored_servers(path: Path) -> dict[str, Any]:
+    try:
+        servers = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        servers = None
+    if not isinstance(servers, dict):
+        raise ValueError(f"{path} is not a JSON object; mend or remove it, then log in again")
+    return servers

@@ -13,6 +13,7 @@ StreamvisError
 ├── FrameError (ValueError)         bytes that are not a frame (frames.MalformedFrame, …)
 ├── Unreachable (ConnectionError)   no server answered, or what answered is not a Streamvis server
 ├── TruncatedAnswer                 an answer of data/ kept ending early
+├── MissingLibrary (ImportError)    `to_pandas` and its like: the library is not installed
 └── ServerRefused                   the server understood and said no: .status, .code, .body
     ├── NotAuthenticated            401
     ├── NotAllowed                  403
@@ -80,6 +81,10 @@ class Unreachable(StreamvisError, ConnectionError):
 
 class TruncatedAnswer(StreamvisError):
     """The server's answer ended early several times: try again."""
+
+
+class MissingLibrary(StreamvisError, ImportError):
+    """The library that a conversion is for is not installed: install it."""
 
 
 class ServerRefused(StreamvisError):

@@ -301,10 +301,10 @@ class Keeper:
             if self._state is not None and self._backlog is not None:
                 self._say_end()
             return
-        self._finished = True
         self._say_end()
         with self._core_lock:
             self._core.finish(self._state)
+            self._finished = True  # not before: the sender ends when this is so and nothing waits
 
     def _say_end(self) -> None:
         """For whoever finds the spool later."""

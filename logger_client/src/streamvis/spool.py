@@ -217,6 +217,8 @@ class Spool:
 
     def abandon(self) -> None:
         """In a forked child: close our copies; the lock and the files are the parent's."""
+        if self._closed:  # these numbers may be those of other files by now
+            return
         self._closed = True
         self._let_go()
 

@@ -33,7 +33,7 @@ class Group:
 
 def question(
     *,
-    filter: Mapping[str, Any] | None,
+    filter: Mapping[str, Any] | str | None,
     series: str,
     x: str,
     y: str,

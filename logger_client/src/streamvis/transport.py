@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from .config import Server, stored
@@ -79,15 +79,17 @@ class Transport:
     ) -> dict[str, Any]:
         """The JSON object that the server answers. Raises ServerRefused, Unreachable."""
         answer = self.ask(method, path, body, secs=secs)
-        if "code" in answer.body and answer.status >= 400:
-            refused = refusal(answer.status, answer.body)
-            refused.retry_after = answer.retry_after
-            raise refused
         if answer.ours:
             return answer.body
-        if answer.status in (401, 403):
-            raise refusal(answer.status, {})
-        raise Unreachable(
+        raise self._problem(method, path, answer)
+
+    def _problem(self, method: str, path: str, answer: Answer) -> Exception:
+        """What an answer that is not the one asked for means."""
+        if answer.status in (401, 403) or ("code" in answer.body and answer.status >= 400):
+            refused = refusal(answer.status, answer.body if "code" in answer.body else {})
+            refused.retry_after = answer.retry_after
+            return refused
+        return Unreachable(
             f"{self.server.origin} answered {method} {path} with HTTP {answer.status} and not as a "
             "Streamvis server does; check STREAMVIS_URL"
         )
@@ -103,19 +105,29 @@ class Transport:
         with self._send("POST", path, data=message, headers=headers, secs=secs) as response:
             return _answer(response)
 
-    def stream(self, path: str, body: Any) -> requests.Response:
-        """Post JSON and read frames; the caller closes it. Raises ServerRefused, Unreachable."""
+    def stream(
+        self, path: str, body: Any, *, accept: str | None = None, secs: float = READ_SECS
+    ) -> requests.Response:
+        """Post JSON and read what is asked for (frames) as it comes; the caller closes it.
+
+        The answer may be an empty 204 where the door has that. Raises ServerRefused, Unreachable.
+        """
+        wanted = accept or MEDIA_TYPE
         if self._encodings is None:
             self._encodings = accept_encoding(self.server.origin)
-        headers = {"Accept": MEDIA_TYPE, "Accept-Encoding": self._encodings}
-        response = self._send("POST", path, json=body, headers=headers, stream=True, secs=READ_SECS)
+        headers = {"Accept": wanted, "Accept-Encoding": self._encodings}
+        response = self._send("POST", path, json=body, headers=headers, stream=True, secs=secs)
+        if response.status_code == 204:
+            return response
         if response.status_code == 200:
-            if response.headers.get("Content-Type", "").startswith(MEDIA_TYPE):
+            if response.headers.get("Content-Type", "").startswith(wanted):
                 return response
             response.close()
-            raise Unreachable(f"{self.server.origin} answered without frames; check STREAMVIS_URL")
+            raise Unreachable(
+                f"{self.server.origin} answered {path} without {wanted}; check STREAMVIS_URL"
+            )
         with response:
-            raise refusal(response.status_code, _answer(response).body)
+            raise self._problem("POST", path, _answer(response))
 
     def _send(self, method: str, path: str, *, secs: float, **options: Any) -> requests.Response:
         url = f"{self.server.base}/api/v1/{path}"
@@ -150,8 +162,12 @@ def _wait(response: requests.Response) -> float | None:
         return None
 
 
+class Caller(Protocol):
+    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]: ...
+
+
 def results(
-    transport: Transport, method: str, path: str, body: Mapping[str, Any] | None = None
+    transport: Caller, method: str, path: str, body: Mapping[str, Any] | None = None
 ) -> Iterator[dict[str, Any]]:
     """All entries of a paged list, page by page."""
     asked: dict[str, Any] = {"limit": 1000}

@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.credentials import issue_login_link
 from accounts.models import User
 from catalog.rest import trouble_of
+from plotting.hub import hub
 from runs.compaction import COLD_AFTER, compact
 from runs.group_commit import committing_together
 from runs.reaping import reap
@@ -132,6 +133,13 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Lets go first of requests that wait for news: they would keep the server from ending."""
+        hub.release()
+        await super().shutdown(sockets)
+
+
 def run_server(listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; appends in flight finish first."""
     # uvicorn raises the signal that ended it once more when it is done: that is our normal end.
@@ -153,7 +161,7 @@ def run_server(listener: socket.socket) -> None:
     with committing_together():  # ends last: the reaper commits there too
         reaper.start()
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            _Server(config).run(sockets=[listener])
         finally:
             ended.set()
             reaper.join()

@@ -1,12 +1,12 @@
-// Shared by all passes. `Params` stands before this text (uniforms.ts), 80 bytes, one for each part, by dynamic offset.
+// Shared by all passes. `Params` stands before this text (uniforms.ts), 112 bytes, one for each draw, by dynamic offset.
 //
-// binding 0  Params          uniform, 80 bytes
-// binding 1  array<f32>      the part's records, 12 bytes a row or 32 bytes an envelope column
-// binding 2  array<u32, 256> colour table, RGBA8, 1024 bytes
+// binding 0  Params      uniform, 112 bytes
+// binding 1  array<f32>  the part's records: 12 bytes a row, 16 bytes a row with a size, 32 bytes an envelope column
+// binding 2  array<u32>  colour tables, RGBA8, 1024 bytes for each layer
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> records: array<f32>;
-@group(0) @binding(2) var<storage, read> table: array<u32, 256>;
+@group(0) @binding(2) var<storage, read> table: array<u32>;
 
 // Outside the clip volume: the primitive vanishes.
 const NOWHERE = vec4f(2.0, 2.0, 2.0, 1.0);
@@ -25,7 +25,7 @@ fn colour_of(value: f32) -> vec3f {
   var rgb = p.colour.rgb;
   if (p.coloured > 0.5) {
     let index = u32(clamp(value * p.ramp_scale + p.ramp_offset, 0.0, 255.0) + 0.5);
-    rgb = unpack4x8unorm(table[min(index, 255u)]).rgb;
+    rgb = unpack4x8unorm(table[u32(p.table_from) + min(index, 255u)]).rgb;
   }
   return mix(rgb, p.ground.rgb, p.fade);
 }

@@ -2,7 +2,7 @@
 // the fragment's distance to the segment gives round caps, joins and antialiased edges. The colour is the later row's.
 // A row between two breaks is a dot.
 //
-// records: x, y, colour value (12 bytes a row)
+// records: x, y, colour value, maybe size (12 or 16 bytes a row)
 // Far ends lie up to 2^22 px outside (encode.ts, needsAnchor), where float32 still resolves half a pixel.
 
 struct Segment {
@@ -13,7 +13,8 @@ struct Segment {
 }
 
 fn row(i: u32) -> vec2f {
-  return vec2f(records[3u * i], records[3u * i + 1u]);
+  let o = u32(p.stride) * i;
+  return vec2f(records[o], records[o + 1u]);
 }
 
 fn broken(value: vec2f) -> bool {
@@ -80,7 +81,7 @@ fn vs(@builtin(vertex_index) corner: u32, @builtin(instance_index) i: u32) -> Se
   let side = select(-reach, reach, (corner & 2u) == 2u);
   out.position = clip_position(end + vec2f(-along.y, along.x) * side);
   out.ends = vec4f(a, b);
-  out.colour = colour_of(records[3u * later + 2u]);
+  out.colour = colour_of(records[u32(p.stride) * later + 2u]);
   return out;
 }
 

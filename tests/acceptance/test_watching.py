@@ -48,7 +48,7 @@ def test_a_follower_holds_what_a_reader_of_everything_gets(client: Client, name:
     one, other = new_logger(name), new_logger(name)
     write(one, name, 0, 1_000)
     write(other, name, 0, 10)
-    follower = client.follow({"tags": {"all": [name]}}, name)
+    follower = client.watch({"tags": {"all": [name]}}, name)
     assert follower.update() and not follower.update()
     assert_same(client, follower, name)
 
@@ -82,7 +82,7 @@ def test_a_follower_holds_what_a_reader_of_everything_gets(client: Client, name:
 def test_a_replaced_run_starts_anew_for_its_followers(client: Client, name: str) -> None:
     with new_logger(name) as log:
         write(log, name, 0, 100)
-    follower = client.follow({"tags": {"all": [name]}}, name)
+    follower = client.watch({"tags": {"all": [name]}}, name)
     follower.update()
     again = DataLogger()
     again.set_run_handle(log.run_handle, replace=True)
