@@ -26,7 +26,8 @@ from catalog.rest import (
 )
 from catalog.serializers import FieldSerializer, SeriesSerializer, page_of
 from runs import append, lifecycle, queries, serializers
-from runs.filters import parse_filter
+from runs.filter_text import print_text
+from runs.filters import dump_filter, parse_filter
 from runs.frames import malformed
 from runs.heads import find_living_run, find_run
 from runs.models import Run
@@ -177,6 +178,16 @@ class RunSearch(APIView):
             "next": encode_cursor(key) if key else None,
         }
         return Response(answer if page.count is None else {**answer, "count": page.count})
+
+
+class RunFilterForms(APIView):
+    @extend_schema(
+        request=serializers.FilterSerializer, responses=serializers.FilterFormsSerializer
+    )
+    def post(self, request: Request) -> Response:
+        body = take(request.data, required=("filter",))
+        run_filter = parse_filter(body["filter"], user_name=request.user.get_username())
+        return Response({"filter": dump_filter(run_filter), "text": print_text(run_filter)})
 
 
 class RunCommon(APIView):

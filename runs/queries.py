@@ -16,7 +16,7 @@ from django.utils import timezone
 from catalog.models import Field, Series
 from catalog.types import dump_value
 from runs.attributes import value_of
-from runs.filters import STALE_AFTER
+from runs.filter_nodes import STALE_AFTER
 from runs.models import Attribute, Gap, Run, RunHead, RunSeries, RunTag, Tag
 
 RUNS_AT_ONCE = 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from catalog.serializers import FieldSerializer, SeriesSerializer
@@ -61,8 +62,18 @@ class RemovedSerializer(serializers.Serializer[Any]):
     removed = serializers.IntegerField()
 
 
+@extend_schema_field({"oneOf": [{"type": "object"}, {"type": "string"}], "nullable": True})
+class RunFilterField(serializers.JSONField):
+    """A run filter: an object, or its text."""
+
+
 class FilterSerializer(serializers.Serializer[Any]):
-    filter = serializers.DictField(required=False, allow_null=True)
+    filter = RunFilterField(required=False, allow_null=True)
+
+
+class FilterFormsSerializer(serializers.Serializer[Any]):
+    filter = serializers.DictField()
+    text = serializers.CharField()
 
 
 class SeriesCountSerializer(serializers.Serializer[Any]):
@@ -96,7 +107,7 @@ class TagsSerializer(serializers.Serializer[Any]):
 
 
 class RetagSerializer(serializers.Serializer[Any]):
-    filter = serializers.DictField(allow_null=True)
+    filter = RunFilterField(allow_null=True)
     add = serializers.ListField(child=serializers.CharField(), required=False)
     remove = serializers.ListField(child=serializers.CharField(), required=False)
 
@@ -115,6 +126,6 @@ class AttributesSerializer(serializers.Serializer[Any]):
 
 
 class SearchSerializer(serializers.Serializer[Any]):
-    filter = serializers.DictField(required=False, allow_null=True)
+    filter = RunFilterField(required=False, allow_null=True)
     limit = serializers.IntegerField(required=False)
     cursor = serializers.CharField(required=False)

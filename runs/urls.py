@@ -7,6 +7,7 @@ from runs import api
 urlpatterns = [
     path("runs/", api.RunList.as_view()),
     path("runs/search/", api.RunSearch.as_view()),
+    path("runs/filter/", api.RunFilterForms.as_view()),
     path("runs/common/", api.RunCommon.as_view()),
     path("runs/tags/", api.RunsTags.as_view()),
     path("runs/<str:handle>/", api.RunDetail.as_view()),
