@@ -6,6 +6,7 @@ import struct
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import IntegrityError
 from django.db.models import F
@@ -14,6 +15,8 @@ from django.utils import timezone
 from catalog.errors import Conflict
 from catalog.snapshot import SeriesInfo, load_series
 from runs import frames, group_commit, operations
+from runs.change_notes import note_changes
+from runs.filter_nodes import STALE_AFTER
 from runs.frames import Column
 from runs.heads import lock_head, run_gone, run_to_append
 from runs.ids import parse_hex128
@@ -122,6 +125,7 @@ class _Append:
         self.new = _New()
         self.counts: dict[int, RunSeries] = {}
         self.changed: dict[str, int] = {}
+        self.first_rows = False  # of the run in a series
 
     def carry_out(self, bound: Iterable[BoundRows | BoundSkip]) -> Cursors:
         bound = list(bound)
@@ -222,6 +226,7 @@ class _Append:
         }
         self.new.chunks.append(Chunk(**key, layout=dump_layout(entries), data=data))
         self.new.summaries.append(ChunkSummary(**key, level=0, data=summarise(columns)))
+        self.first_rows = self.first_rows or count.rows == 0
         count.rows += rows
         self.new.grown.add(item.series.id)
         self.changed[item.series.handle] = count.rows
@@ -292,7 +297,10 @@ class _Append:
             unique_fields=["run", "generation", "series"],
             update_fields=["rows"],
         )
-        self.head.last_append_at = timezone.now()
+        now = timezone.now()
+        if meta_changed or self.first_rows or _was_asleep(self.head, now):
+            note_changes([self.run.pk])
+        self.head.last_append_at = now
         self.head.meta_version += meta_changed
         self.head.save(update_fields=["last_append_at", "meta_version", "state"])
         if self.changed or meta_changed:
@@ -304,6 +312,11 @@ class _Append:
                     self.head.meta_version if meta_changed else 0,
                 )
             )
+
+
+def _was_asleep(head: RunHead, now: datetime) -> bool:
+    """Silent for so long that no index looks after it any more."""
+    return head.last_append_at is None or head.last_append_at < now - STALE_AFTER
 
 
 def _pack(crcs: tuple[int, ...]) -> bytes:

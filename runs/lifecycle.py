@@ -19,6 +19,7 @@ from catalog.errors import Conflict, Illegal, Refused, TooLarge
 from catalog.models import Field
 from catalog.types import Value, check_text
 from runs import attributes
+from runs.change_notes import note_changes
 from runs.heads import bump_meta, lock_head, make_run, touch_meta
 from runs.ids import parse_hex128
 from runs.live import RunChange, publish
@@ -273,6 +274,7 @@ def rename_tag(tag: Tag, given: object) -> None:
     bearers = Run.objects.filter(run_tags__tag=tag, deleted_at=None)
     heads = RunHead.objects.filter(run_id__in=bearers.values("pk"))
     heads.update(meta_version=F("meta_version") + 1)
+    note_changes(bearers.values_list("pk", flat=True))
     for head in heads.select_related("run"):
         publish(RunChange(str(head.run.handle), head.generation, meta=head.meta_version))
     try:

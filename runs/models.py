@@ -245,3 +245,21 @@ class Gap(models.Model):
     first_row = models.BigIntegerField(help_text="counted by the writer, not by the run")
     rows = models.BigIntegerField()
     reason = models.CharField(max_length=500)
+
+
+class ChangeNote(models.Model):
+    """That what a search can ask of a run changed: for the indexes of all processes.
+
+    No foreign key: a note outlives nothing and refers to nothing that is ever removed.
+    """
+
+    run_id = models.BigIntegerField()
+    transaction = models.BigIntegerField(help_text="PostgreSQL's number; 0 on SQLite")
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            # PostgreSQL: what was committed since; reaping: what is old
+            models.Index(fields=["transaction"], name="note_by_transaction"),
+            models.Index(fields=["noted_at"], name="note_by_time"),
+        ]

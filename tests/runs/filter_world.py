@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from accounts.models import User
 from catalog.snapshot import SeriesInfo
 from runs import lifecycle
+from runs.change_notes import note_changes
 from runs.filters import parse_filter
 from runs.models import Run, RunHead
 from tests.runs.kit import Writer
@@ -94,6 +95,7 @@ def _settle(run: Run, wanted: dict[str, Any], number: int) -> Known:
     silent = timezone.now() - timedelta(minutes=11 if state == "stale" else 1)
     stored = "running" if state == "stale" else state
     RunHead.objects.filter(run=run).update(state=stored, last_append_at=silent)
+    note_changes([run.pk])  # this was done behind the back of those who leave notes
     if wanted.get("deleted"):
         lifecycle.delete_run(run)
     return Known(
