@@ -21,6 +21,7 @@ from runs.columns import Head, Page, Span, read_heads, read_spans
 from runs.filters import MAX_HANDLES, RunFilter, parse_filter
 from runs.models import Run, RunHead
 from runs.queries import describe_basics
+from runs.search import passing_runs
 
 KEYS = ("filter", "series", "fields", "attributes", "cursor", "max_rows", "window")
 
@@ -172,7 +173,7 @@ def take_snapshot(query: DataQuery) -> Dataset:
     Raises:
         TooLarge: a run is too long for windows; nothing of it was read.
     """
-    passing = query.run_filter.runs()
+    passing = passing_runs(query.run_filter)
     heads = read_heads(passing, query.series.id)
     runs = [run for run in passing.order_by("started_at", "handle") if run.pk in heads]
     pieces, cursor, more = _plan(query, runs, heads)

@@ -21,6 +21,7 @@ from runs.columns import Head, RowsGone, read_heads
 from runs.filters import RunFilter
 from runs.frames import Array
 from runs.overviews import Spans, read_buckets, read_fine_buckets, read_rows
+from runs.search import passing_runs
 
 PAGE_ROWS = 65_536
 NOWHERE: Range = (0, 0)
@@ -150,7 +151,7 @@ def plan_density(query: DensityQuery) -> DensityMap:
 
 
 def _subjects(run_filter: RunFilter, series: SeriesInfo) -> list[Subject]:
-    passing = run_filter.runs()
+    passing = passing_runs(run_filter)
     heads = read_heads(passing, series.id)
     ordered = passing.order_by("started_at", "handle").values_list("pk", "handle")
     return [Subject(str(handle), heads[pk]) for pk, handle in ordered if pk in heads]

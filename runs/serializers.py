@@ -110,12 +110,29 @@ class RetagSerializer(serializers.Serializer[Any]):
     filter = RunFilterField(allow_null=True)
     add = serializers.ListField(child=serializers.CharField(), required=False)
     remove = serializers.ListField(child=serializers.CharField(), required=False)
+    dry_run = serializers.BooleanField(required=False)
 
 
 class RetaggedSerializer(serializers.Serializer[Any]):
     runs = serializers.IntegerField()
     added = serializers.IntegerField()
     removed = serializers.IntegerField()
+    changed = serializers.ListField(child=serializers.CharField())
+    refused = serializers.ListField(child=serializers.DictField())
+
+
+class DeletedRunsSerializer(serializers.Serializer[Any]):
+    runs = serializers.IntegerField()
+    rows = serializers.IntegerField()
+    handles = serializers.ListField(child=serializers.CharField())
+
+
+class HandlesSerializer(serializers.Serializer[Any]):
+    handles = serializers.ListField(child=serializers.CharField())
+
+
+class RestoredRunsSerializer(serializers.Serializer[Any]):
+    runs = serializers.IntegerField()
     refused = serializers.ListField(child=serializers.DictField())
 
 
@@ -129,3 +146,17 @@ class SearchSerializer(serializers.Serializer[Any]):
     filter = RunFilterField(required=False, allow_null=True)
     limit = serializers.IntegerField(required=False)
     cursor = serializers.CharField(required=False)
+    sort = serializers.DictField(required=False, allow_null=True)
+    attributes = serializers.ListField(
+        child=serializers.CharField(), required=False, allow_null=True
+    )
+
+
+class FacetsRequestSerializer(FilterSerializer):
+    values = serializers.IntegerField(required=False)
+    contains = serializers.CharField(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        # Not declared: `fields` means something else to a serializer.
+        listed = serializers.ListField(child=serializers.CharField(), required=False)
+        return super().get_fields() | {"fields": listed}

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from runs import api
+from runs import api, search_api
 
 urlpatterns = [
     path("runs/", api.RunList.as_view()),
-    path("runs/search/", api.RunSearch.as_view()),
-    path("runs/filter/", api.RunFilterForms.as_view()),
-    path("runs/common/", api.RunCommon.as_view()),
+    path("runs/search/", search_api.RunSearch.as_view()),
+    path("runs/filter/", search_api.RunFilterForms.as_view()),
+    path("runs/facets/", search_api.RunFacets.as_view()),
+    path("runs/common/", search_api.RunCommon.as_view()),
     path("runs/tags/", api.RunsTags.as_view()),
+    path("runs/delete/", api.RunsDelete.as_view()),
+    path("runs/restore/", api.RunsRestore.as_view()),
     path("runs/<str:handle>/", api.RunDetail.as_view()),
     path("runs/<str:handle>/open", api.RunOpen.as_view()),
     path("runs/<str:handle>/append", api.RunAppend.as_view()),

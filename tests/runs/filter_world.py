@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -171,6 +172,8 @@ BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _number(given: Any) -> Any:
+    if isinstance(given, str) and re.fullmatch(r"-?\d{17,}", given):
+        return int(given)  # beyond what a JSON number carries exactly
     return float(given) if given in ("NaN", "Infinity", "-Infinity") else given
 
 
