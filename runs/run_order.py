@@ -6,7 +6,6 @@ Runs without the value come last, NaN before them, in both directions; ties go b
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -45,6 +44,25 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Window:
+    """``limit`` runs after ``start`` (``with_start``: from it on), ``offset`` further."""
+
+    limit: int
+    start: Place | None = None
+    with_start: bool = False
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """``first``: where the first of the slots stands; ``last``: the last, if more follow."""
+
+    slots: Array
+    first: Place | None
+    last: Place | None
+
+
+@dataclass(frozen=True)
 class _Keys:
     """For each run its rank, and a number that sorts as its value.
 
@@ -74,35 +92,40 @@ def page_of(
     slots: Array,
     sort: Sort,
     *,
-    limit: int,
-    after: Place | None,
+    window: Window,
     owner_names: Mapping[int, str],
     states: Array,
-) -> tuple[Array, Place | None]:
-    """At most ``limit`` of these slots in their order, and where the last stands if more follow.
+) -> Ordered:
+    """The slots in this window of their order, and where its first and last stand.
 
     Args:
         owner_names: by user id, of all owners there are.
         states: as `column_masks.shown_states` gives them.
 
     Raises:
-        ValueError: ``after`` is of another order.
+        ValueError: the window begins at a place of another order.
     """
     keys = _keys(index, slots, sort, owner_names, states)
     numbers = _reversed(keys.numbers) if sort.descending else keys.numbers
     handles = index.heads.handles[slots]
     columns = [keys.ranks, numbers, handles[:, 0], handles[:, 1]]
     chosen = np.arange(len(slots))
-    if after is not None:
-        chosen = np.flatnonzero(_follows(columns, _standing(keys, after, sort)))
-    first = _smallest(columns, chosen, limit + 1)
-    if len(first) <= limit:
-        return slots[first], None
-    first = first[:limit]
-    last = first[-1]
-    rank = int(keys.ranks[last])
-    value = keys.value_of(keys.numbers[last].item()) if rank == VALUE else 0
-    return slots[first], Place(rank, value, (int(handles[last, 0]), int(handles[last, 1])))
+    if window.start is not None:
+        standing = _standing(keys, window.start, sort)
+        chosen = np.flatnonzero(_follows(columns, standing, itself=window.with_start))
+    first = _smallest(columns, chosen, window.offset + window.limit + 1)[window.offset :]
+    shown = first[: window.limit]
+
+    def place(row: int) -> Place:
+        rank = int(keys.ranks[row])
+        value = keys.value_of(keys.numbers[row].item()) if rank == VALUE else 0
+        return Place(rank, value, (int(handles[row, 0]), int(handles[row, 1])))
+
+    return Ordered(
+        slots[shown],
+        place(shown[0]) if len(shown) else None,
+        place(shown[-1]) if len(first) > window.limit else None,
+    )
 
 
 def _standing(keys: _Keys, after: Place, sort: Sort) -> tuple[int | float, ...]:
@@ -115,9 +138,9 @@ def _reversed(numbers: Array) -> Array:
     return -numbers if numbers.dtype.kind == "f" else ~numbers
 
 
-def _follows(columns: Sequence[Array], place: Sequence[int | float]) -> Array:
-    """Which rows are greater than the place, column by column."""
-    follows = np.zeros(len(columns[0]), np.bool_)
+def _follows(columns: Sequence[Array], place: Sequence[int | float], *, itself: bool) -> Array:
+    """Which rows are greater than the place, column by column; or are at it."""
+    follows = np.full(len(columns[0]), itself)
     for column, bound in reversed(list(zip(columns, place, strict=True))):
         typed = column.dtype.type(bound)
         follows = (column > typed) | ((column == typed) & follows)
@@ -181,21 +204,10 @@ def _attribute(index: Index, slots: Array, column: Column) -> _Keys:
     if column.numbers is not None:
         values = column.numbers
     else:
-        texts = list(map(_sortable, column.words.values))
-        words = sorted(texts)
-        place = {word: 2 * number for number, word in enumerate(words)}
-        numbers = np.array([place[word] for word in texts], np.int64)
-        values = numbers[column.codes]
+        words, places = column.words.in_order()
+        values = 2 * places[column.codes]
     ranks = np.full(index.size, MISSING)
     ranks[column.slots] = np.where(np.isnan(values), NAN, VALUE)
     spread = np.zeros(index.size, values.dtype)
     spread[column.slots] = np.where(np.isnan(values), 0, values)
     return _Keys(ranks[slots], spread[slots], words)
-
-
-def _sortable(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and math.isnan(value):
-        raise TypeError("numbers do not come here")
-    return str(value)

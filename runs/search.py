@@ -25,7 +25,7 @@ from runs.facets import AttributeFacet, Options, Values
 from runs.filter_nodes import RunFilter
 from runs.models import Run
 from runs.run_index import run_index
-from runs.run_order import Place, Sort, page_of
+from runs.run_order import Place, Sort, Window, page_of
 
 # Each attribute and series is a join: PostgreSQL plans and runs 20 in 0.1 s, and has not answered
 # 100 in ten minutes. More are looked up in the index.
@@ -107,18 +107,19 @@ def handle_at(index: Index, slot: int) -> str:
 
 @dataclass(frozen=True)
 class FoundPage:
-    """``last``: where the last run of the page stands, if more follow."""
+    """``first``: where the first run stands; ``last``: the last one, if more follow."""
 
     runs: list[Run]
+    first: Place | None
     last: Place | None
     count: int
 
 
-def find_page(run_filter: RunFilter, sort: Sort, *, limit: int, after: Place | None) -> FoundPage:
-    """One keyset page of the runs that pass.
+def find_page(run_filter: RunFilter, sort: Sort, window: Window) -> FoundPage:
+    """A window of the runs that pass, in an order.
 
     Raises:
-        ValueError: ``after`` is a place in another order.
+        ValueError: it begins at a place of another order.
     """
     index = run_index.current()
     parts = parts_of(run_filter, index)
@@ -126,18 +127,12 @@ def find_page(run_filter: RunFilter, sort: Sort, *, limit: int, after: Place | N
     owners: dict[int, str] = {}
     if sort.by == "owner":
         owners = _owner_names(np.unique(index.heads.owners).tolist())
-    chosen, last = page_of(
-        index,
-        slots,
-        sort,
-        limit=limit,
-        after=after,
-        owner_names=owners,
-        states=shown_states(index, parts.context.now),
-    )
-    ids = index.heads.run_ids[chosen].tolist()
+    states = shown_states(index, parts.context.now)
+    page = page_of(index, slots, sort, window=window, owner_names=owners, states=states)
+    ids = index.heads.run_ids[page.slots].tolist()
     found = Run.objects.order_by().in_bulk(ids)
-    return FoundPage([found[key] for key in ids if key in found], last, len(slots))
+    runs = [found[key] for key in ids if key in found]
+    return FoundPage(runs, page.first, page.last, len(slots))
 
 
 def _owner_names(ids: Sequence[int]) -> dict[int, str]:
@@ -148,11 +143,13 @@ def _owner_names(ids: Sequence[int]) -> dict[int, str]:
 class Facets:
     """Attributes:
     runs, living: how many pass the filter, and how many there are.
+    rows: of the passing runs, over all series.
     more_fields: fields that the passing runs have, and that are not told in detail.
     """
 
     runs: int
     living: int
+    rows: int
     tags: Values
     series: list[tuple[Series, int]]
     owners: dict[str, int]
@@ -180,6 +177,7 @@ def find_facets(
     return Facets(
         runs=int(mask.sum()),
         living=int(index.heads.alive.sum()),
+        rows=int(index.total_rows()[mask].sum()),
         tags=facets.count_tags(parts, run_filter, options),
         series=_ranked(Series.objects.all(), series),
         owners={names[key]: runs for key, runs in owners.items() if key in names},

@@ -24,9 +24,10 @@ from runs.filter_nodes import RunFilter
 from runs.filter_text import print_text
 from runs.filters import dump_filter, parse_filter
 from runs.index_loading import at_micros, split_handle
-from runs.run_order import Place, Sort
+from runs.run_order import Place, Sort, Window
 
 MAX_VALUES = 1_000
+MAX_OFFSET = 100_000_000
 MAX_CONTAINS_BYTES = 2_000
 
 
@@ -46,30 +47,50 @@ class RunFilterForms(APIView):
 class RunSearch(APIView):
     @extend_schema(request=serializers.SearchSerializer, responses=serializers.RunPageSerializer)
     def post(self, request: Request) -> Response:
-        body = take(request.data, optional=("filter", "limit", "cursor", "sort", "attributes"))
-        sort = _parse_sort(body.get("sort"))
-        after = None
-        if body.get("cursor") is not None:
-            after = decode_cursor(body["cursor"], lambda key: _place_of(key, sort))
-        attributes = body.get("attributes")
-        page = _find_page(
-            _filter_of(request, body), sort, page_limit(request, body.get("limit")), after
+        body = take(
+            request.data,
+            optional=("filter", "limit", "cursor", "from", "offset", "sort", "attributes"),
         )
+        sort = _parse_sort(body.get("sort"))
+        attributes = body.get("attributes")
+        window = _parse_window(body, sort, page_limit(request, body.get("limit")))
+        page = _find_page(_filter_of(request, body), sort, window)
         shown = None if attributes is None else resolve_fields(_listed(attributes, "attributes"))
         answer: dict[str, Any] = {
             "results": queries.describe_runs(page.runs, shown),
             "next": encode_cursor(_key_of(page.last, sort)) if page.last else None,
         }
-        return Response(answer if after is not None else {**answer, "count": page.count})
+        if body.get("cursor") is None:
+            answer["count"] = page.count
+            answer["first"] = encode_cursor(_key_of(page.first, sort)) if page.first else None
+        return Response(answer)
 
 
-def _find_page(
-    run_filter: RunFilter, sort: Sort, limit: int, after: Place | None
-) -> search.FoundPage:
+def _parse_window(body: Mapping[str, Any], sort: Sort, limit: int) -> Window:
+    given = {key: body[key] for key in ("cursor", "from") if body.get(key) is not None}
+    if len(given) > 1:
+        raise Illegal("illegal_value", "A page has a cursor or from, not both.", field="from")
+    offset = body.get("offset")
+    if offset is None:
+        offset = 0
+    if isinstance(offset, bool) or not isinstance(offset, int) or not 0 <= offset <= MAX_OFFSET:
+        raise Illegal(
+            "illegal_value",
+            f"offset must be 0 … {MAX_OFFSET:,}, not {offset!r:.60}.",
+            field="offset",
+            limit=MAX_OFFSET,
+        )
+    for key, cursor in given.items():
+        place = decode_cursor(cursor, lambda read: _place_of(read, sort))
+        return Window(limit, place, with_start=key == "from", offset=offset)
+    return Window(limit, offset=offset)
+
+
+def _find_page(run_filter: RunFilter, sort: Sort, window: Window) -> search.FoundPage:
     try:
-        return search.find_page(run_filter, sort, limit=limit, after=after)
+        return search.find_page(run_filter, sort, window)
     except (ValueError, TypeError, OverflowError):
-        if after is None:
+        if window.start is None:
             raise
         raise Illegal(
             "illegal_cursor", "This cursor is not of this order.", field="cursor"
@@ -134,12 +155,14 @@ class RunFacets(APIView):
     def post(self, request: Request) -> Response:
         body = take(request.data, optional=("filter", "fields", "values", "contains"))
         fields = body.get("fields")
+        run_filter = _filter_of(request, body)
         found = search.find_facets(
-            _filter_of(request, body),
+            run_filter,
             _parse_options(body),
             None if fields is None else resolve_fields(_listed(fields, "fields")),
         )
-        return Response(_show_facets(found))
+        forms = {"filter": dump_filter(run_filter), "text": print_text(run_filter)}
+        return Response(forms | _show_facets(found))
 
 
 def _parse_options(body: Mapping[str, Any]) -> Options:
@@ -161,6 +184,7 @@ def _show_facets(found: search.Facets) -> dict[str, Any]:
     return {
         "runs": found.runs,
         "living": found.living,
+        "rows": found.rows,
         "tags": _show_values(found.tags),
         "series": [
             {"series": str(series.handle), "name": series.name, "runs": runs}

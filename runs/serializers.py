@@ -146,6 +146,7 @@ class SearchSerializer(serializers.Serializer[Any]):
     filter = RunFilterField(required=False, allow_null=True)
     limit = serializers.IntegerField(required=False)
     cursor = serializers.CharField(required=False)
+    offset = serializers.IntegerField(required=False)
     sort = serializers.DictField(required=False, allow_null=True)
     attributes = serializers.ListField(
         child=serializers.CharField(), required=False, allow_null=True

@@ -90,6 +90,8 @@ def test_choosing_a_value_gives_exactly_the_announced_number(api: Api, known: li
     def holds(run_filter: Filter) -> None:
         found = facets(api, run_filter)
         assert found["runs"] == len(oracle(run_filter, known))
+        assert found["rows"] >= found["runs"] - len([one for one in known if not one.series])
+        assert api.post("runs/filter/", {"filter": found["filter"]}).json()["text"] == found["text"]
         for what, runs, chosen in announced(run_filter, found):
             assert runs == len(oracle(chosen, known)), what
 

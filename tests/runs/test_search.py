@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from accounts.models import User
 from catalog import definitions
 from catalog.snapshot import SeriesInfo
 from runs import lifecycle
@@ -112,6 +113,27 @@ def test_pages_go_on_where_they_were_whatever_came_or_went_meanwhile(
         cursor = answer["next"]
     living = {one.handle for one in known if not one.deleted}
     assert set(rest) == living - {seen[0]}  # `last` has no value now, and so comes at the end
+
+
+def test_any_stretch_of_the_order_can_be_read_and_later_runs_before_it_move_nothing(
+    api: Api, alice: User, known: list[Known]
+) -> None:
+    sort = {"by": "started_at", "descending": True}
+    whole = [run["handle"] for run in all_pages(api, 100, sort=sort)]
+    begun = page(api, limit=2, sort=sort)
+    for _ in range(3):
+        lifecycle.create_run(alice)  # begins later, and so stands before all
+    for offset in (0, 3, 7):
+        body = {"from": begun["first"], "offset": offset, "limit": 3}
+        found = [run["handle"] for run in page(api, sort=sort, **body)["results"]]
+        assert found == whole[offset : offset + 3]
+    assert len(page(api, offset=5, limit=1_000)["results"]) == len(whole) - 2
+    assert page(api, offset=1_000)["results"] == []
+    assert page(api, filter="tag:absent")["first"] is None
+    for body in ({"offset": -1}, {"offset": True}, {"offset": 10**9}, {"offset": "1"}):
+        refused(api.post("runs/search/", body), 422, "illegal_value")
+    both = {"cursor": begun["next"], "from": begun["first"], "sort": sort}
+    refused(api.post("runs/search/", both), 422, "illegal_value")
 
 
 def test_a_cursor_of_another_order_or_of_nobody_is_refused(api: Api, known: list[Known]) -> None:
