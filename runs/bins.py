@@ -62,7 +62,7 @@ def whole_edges(values: NDArray[np.int64], bins: int) -> list[int]:
 
 
 def float_edges(values: NDArray[np.float64], bins: int) -> list[float]:
-    """Rising; the first and the last are the least and the greatest value."""
+    """Rising, from the least to the greatest value; those between have few digits."""
     least, greatest = float(values.min()), float(values.max())
     if least == greatest:
         return [least, greatest]
@@ -70,6 +70,16 @@ def float_edges(values: NDArray[np.float64], bins: int) -> list[float]:
     if least > 0 and greatest / LOG_RATIO >= least:
         low, high = math.log(least), math.log(greatest)
         inner = [math.exp(low * (1 - step) + high * step) for step in steps]
+        inner = [_rounded(edge, edge * (high - low) / bins) for edge in inner]
     else:  # not least + (greatest − least) · step, which may overflow
-        inner = [least * (1 - step) + greatest * step for step in steps]
+        width = greatest / bins - least / bins
+        inner = [_rounded(least * (1 - step) + greatest * step, width) for step in steps]
     return [least, *sorted({edge for edge in inner if least < edge < greatest}), greatest]
+
+
+def _rounded(edge: float, width: float) -> float:
+    """The edge of a bin of this width, moved by less than a tenth of it."""
+    if not width > 0 or math.isinf(width):
+        return edge
+    digits = 1 - math.floor(math.log10(width))
+    return round(edge, digits) if abs(digits) < 300 else edge

@@ -35,7 +35,7 @@ def test_any_filter_finds_on_the_index_what_brute_force_and_the_database_find(
     known: list[Known],
 ) -> None:
     @settings(
-        max_examples=400,
+        max_examples=200,
         deadline=None,
         database=None,
         derandomize=True,

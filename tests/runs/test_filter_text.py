@@ -22,7 +22,7 @@ from tests.runs.filter_world import Known, filters, found, oracle
 pytestmark = pytest.mark.django_db
 
 thorough = settings(
-    max_examples=300,
+    max_examples=200,
     deadline=None,
     database=None,
     derandomize=True,
