@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 
@@ -14,6 +16,7 @@ from catalog import definitions
 from catalog.snapshot import SeriesInfo
 from runs import lifecycle
 from runs.column_index import CODED_VALUES, Column, Index, apply
+from runs.column_masks import bearing
 from runs.index_loading import load_batch
 from runs.models import ChangeNote, Run, RunHead, Tag
 from runs.reaping import reap
@@ -238,3 +241,39 @@ def test_a_field_of_many_numbers_has_no_codes_and_one_of_words_forgets_dead_ones
     assert [left.words.values[code] for code in left.codes] == [  # type: ignore[union-attr]
         str(slot) for slot in range(10)
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_that_commits_late_is_found_though_later_ones_were_seen_before(
+    known: list[Known],
+) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite lets one transaction write at a time: notes commit in order.")
+    early, late = known[0].run, known[1].run
+    begun, seen = threading.Event(), threading.Event()
+
+    def begin_early_and_commit_late() -> None:
+        try:
+            with transaction.atomic():
+                lifecycle.add_tags(early, ["early"])
+                begun.set()
+                assert seen.wait(20)
+        finally:
+            connection.close()
+
+    index = RunIndex()
+    index.current()
+    slow = threading.Thread(target=begin_early_and_commit_late)
+    slow.start()
+    assert begun.wait(20)
+    lifecycle.add_tags(late, ["late"])
+    assert tags_in(index) == {"late"}
+    seen.set()
+    slow.join()
+    assert tags_in(index) == {"early", "late"}
+    assert tags_in(index) == {"early", "late"}  # its note is read once
+
+
+def tags_in(index: RunIndex) -> set[str]:
+    found = index.current()
+    return {name for name in ("early", "late") if bearing(found, name).any()}
