@@ -263,3 +263,24 @@ class ChangeNote(models.Model):
             models.Index(fields=["transaction"], name="note_by_transaction"),
             models.Index(fields=["noted_at"], name="note_by_time"),
         ]
+
+
+class SavedSearch(models.Model):
+    """A run filter with a name; `filter` is its JSON, fields and series by handle."""
+
+    handle = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="searches")
+    name = models.CharField(max_length=TAG_CHARS)
+    filter = models.JSONField()
+    shared = models.BooleanField(default=False, help_text="everybody sees it; the owner changes it")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "saved search"
+        verbose_name_plural = "saved searches"
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="search_named_once_by_a_person")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

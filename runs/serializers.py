@@ -153,6 +153,22 @@ class SearchSerializer(serializers.Serializer[Any]):
     )
 
 
+class NewSearchSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    filter = RunFilterField(allow_null=True)
+    shared = serializers.BooleanField(required=False)
+
+
+class SavedSearchSerializer(serializers.Serializer[Any]):
+    handle = serializers.UUIDField()
+    name = serializers.CharField()
+    owner = serializers.CharField()
+    mine = serializers.BooleanField()
+    shared = serializers.BooleanField()
+    filter = serializers.DictField()
+    text = serializers.CharField(allow_null=True)
+
+
 class FacetsRequestSerializer(FilterSerializer):
     values = serializers.IntegerField(required=False)
     contains = serializers.CharField(required=False)

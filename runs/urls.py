@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from runs import api, search_api
+from runs import api, search_api, searches_api
 
 urlpatterns = [
     path("runs/", api.RunList.as_view()),
@@ -21,5 +21,7 @@ urlpatterns = [
     path("runs/<str:handle>/attributes", api.RunAttributes.as_view()),
     path("runs/<str:handle>/attributes/<str:field>", api.RunAttribute.as_view()),
     path("runs/<str:handle>/tags", api.RunTags.as_view()),
+    path("searches/", searches_api.Searches.as_view()),
+    path("searches/<str:handle>/", searches_api.Search.as_view()),
     path("tags/", api.TagList.as_view()),
 ]

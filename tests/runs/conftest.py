@@ -6,16 +6,9 @@ from accounts.models import User
 from catalog import definitions
 from catalog.snapshot import SeriesInfo
 from runs.lifecycle import create_run
-from runs.run_index import run_index
 from tests.catalog.kit import Api
 from tests.runs.filter_world import TYPES, Known, make_known
 from tests.runs.kit import Writer, make_series
-
-
-@pytest.fixture(autouse=True)
-def no_index_of_another_test() -> None:
-    """A test's rows are rolled back; what this process knew of them is not."""
-    run_index.forget()
 
 
 @pytest.fixture
