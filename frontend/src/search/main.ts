@@ -11,6 +11,7 @@ import { Live } from './view/live.svelte';
 import { SearchPage } from './view/page.svelte';
 import { Catalogue } from './wire/catalogue';
 import { Runs } from './wire/runs';
+import { Searches } from './wire/searches';
 
 interface Boot {
   user: { name: string };
@@ -33,5 +34,5 @@ const socket = new LiveSocket(() => new WebSocket(address) as unknown as SocketL
 socket.subscribe(null);
 window.addEventListener('online', () => socket.reconnectNow());
 document.addEventListener('visibilitychange', () => { if (!document.hidden) page.changed(); });
-mount(App, { target: document.getElementById('app')!, props: { page, live, catalogue: new Catalogue(access), user: boot.user.name, csrfToken } });
+mount(App, { target: document.getElementById('app')!, props: { page, live, catalogue: new Catalogue(access), searches: new Searches(access), user: boot.user.name, csrfToken } });
 page.load();

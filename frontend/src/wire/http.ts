@@ -76,6 +76,10 @@ export async function postJson<T>(access: Access, path: string, body: unknown, s
   return (await (await post(access, path, body, 'application/json', signal)).json()) as T;
 }
 
+export async function deleteAt(access: Access, path: string): Promise<void> {
+  await request(access, path, { method: 'DELETE', headers: { 'X-CSRFToken': access.csrfToken } });
+}
+
 /** All pages of a list. */
 export async function getAll<T>(access: Access, path: string): Promise<T[]> {
   const all: T[] = [];
