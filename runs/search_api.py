@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -151,7 +152,7 @@ def _listed(given: object, what: str) -> list[Any]:
 
 
 class RunFacets(APIView):
-    @extend_schema(request=serializers.FacetsRequestSerializer, responses=dict[str, Any])
+    @extend_schema(request=serializers.FacetsRequestSerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
         body = take(request.data, optional=("filter", "fields", "values", "contains"))
         fields = body.get("fields")
