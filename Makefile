@@ -1,7 +1,7 @@
 # Every target sets up what it needs. `make help` lists them; docs/contributing.md says when to use which.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev services demo serve check format test test-unit test-postgres \
-	test-client test-page test-acceptance test-e2e test-faults bench bench-search clean
+	test-client test-page test-acceptance test-e2e test-faults faults bench bench-peers bench-search clean
 
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -54,14 +54,20 @@ test-acceptance: services ## real server, real client, both databases
 test-e2e: services ## real server, Chromium
 	@$(RUN) -m tools.suite test-e2e
 
-test-faults: services ## faults injected on purpose
+test-faults: services ## faults injected on purpose, a few of each
 	@$(RUN) -m tools.suite test-faults
+
+faults: services ## the same at full size, half an hour
+	@$(RUN) -m tools.suite faults
 
 bench-search: setup-dev ## searches among 100,000 runs; make bench-search ARGS="--runs 1000000"
 	@$(RUN) -m benchmarks.search $(ARGS)
 
 bench: setup-dev ## figures beside the machine's limits; make bench ARGS=--json
 	@$(RUN) -m benchmarks.run $(ARGS)
+
+bench-peers: setup-dev ## other products on the same work; installs them outside of here, takes an hour
+	@$(RUN) -m benchmarks.peers.run $(ARGS)
 
 clean: ## remove what set-up and tests made; data/ stays
 	rm -rf .venv frontend/node_modules frontend/dist plotting/static/plotting/bundle \

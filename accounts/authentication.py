@@ -13,31 +13,34 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from accounts.credentials import find_token
+from accounts.credentials import bearer_secret, find_token
 from accounts.models import Token, User
 
+CHALLENGE = 'Bearer realm="streamvis"'
 
-def _bearer(header: str) -> str | None:
-    scheme, _, secret = header.partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else None
+
+def refuse_token() -> exceptions.AuthenticationFailed:
+    refusal = exceptions.AuthenticationFailed(
+        "This token is unknown, expired or revoked. Set STREAMVIS_TOKEN to a valid one."
+    )
+    refusal.auth_header = CHALLENGE  # type: ignore[attr-defined] # as APIView sets it
+    return refusal
 
 
 class BearerAuthentication(authentication.BaseAuthentication):
     """`Authorization: Bearer svt_…`."""
 
     def authenticate(self, request: Request) -> tuple[User, Token] | None:
-        secret = _bearer(request.headers.get("Authorization", ""))
+        secret = bearer_secret(request.headers.get("Authorization", ""))
         if secret is None:
             return None
         token = find_token(secret)
         if token is None:
-            raise exceptions.AuthenticationFailed(
-                "This token is unknown, expired or revoked. Set STREAMVIS_TOKEN to a valid one."
-            )
+            raise refuse_token()
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="streamvis"'
+        return CHALLENGE
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
@@ -69,7 +72,7 @@ async def user_of_socket(scope: Mapping[str, Any]) -> User | None:
     Called again while the socket is open, so that an ended session or token ends it.
     """
     headers = dict(scope["headers"])
-    secret = _bearer(headers.get(b"authorization", b"").decode("latin-1"))
+    secret = bearer_secret(headers.get(b"authorization", b"").decode("latin-1"))
 
     def look_up() -> User | None:
         if secret is not None:

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -17,6 +18,12 @@ LOGIN_LINK_LIFETIME = timedelta(hours=24)
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def bearer_secret(header: str) -> str | None:
+    """The secret of an `Authorization` header of the scheme Bearer; None for any other."""
+    scheme, _, secret = header.partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
 
 
 def issue_token(user: User, *, name: str) -> str:
@@ -35,6 +42,22 @@ def find_token(secret: str) -> Token | None:
         .filter(Q(expires_at=None) | Q(expires_at__gt=now))
         .first()
     )
+
+
+# Once per small append: the ORM would cost it a tenth of its time.
+FIND_VALID = """\
+SELECT 1 FROM accounts_token token JOIN accounts_user person ON person.id = token.user_id
+WHERE token.digest = %s AND token.revoked_at IS NULL AND person.is_active
+  AND (token.expires_at IS NULL OR token.expires_at > %s)
+"""
+
+
+def is_valid_token(secret: str) -> bool:
+    """Whether :func:`find_token` would find it; one prepared statement."""
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_VALID, (_digest(secret), now))
+        return bool(cursor.fetchall())
 
 
 def issue_login_link(user: User) -> str:

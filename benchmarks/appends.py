@@ -1,7 +1,7 @@
-"""Small appends from several writers at once: how many a second, and how long one takes.
+"""Appends from several writers at once: how many a second, how long one takes, what it costs.
 
-`python -m benchmarks.appends URL TOKEN SERIES SECONDS` is one writer; `measure_appends` starts
-eight.
+`python -m benchmarks.appends URL TOKEN SERIES ROWS SECONDS` is one writer; `measure_appends` starts
+them.
 """
 
 from __future__ import annotations
@@ -10,61 +10,60 @@ import json
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import requests
 
 from benchmarks.limits import Limits
-from benchmarks.report import Figure
-from runs.frames import MEDIA_TYPE, Column, lay_out, write_frame
+from benchmarks.processes import cpu_secs
+from benchmarks.report import REPETITIONS, Figure
+from benchmarks.wire import Writer
 
 if TYPE_CHECKING:
     from benchmarks.logging_rows import Place
 
-WRITERS = 8
-ROWS = 100
-SECONDS = 4.0
+SECONDS = 3.0
 
 
-class Writer:
-    """One writer of one run, as close to the wire as the client goes."""
+@dataclass(frozen=True)
+class Load:
+    """So many writers, each with a run of its own, each sending so many rows at once."""
 
-    def __init__(self, url: str, token: str, series: str) -> None:
-        self.session = requests.Session()
-        self.session.headers["Authorization"] = f"Bearer {token}"
-        self.api = f"{url}/api/v1"
-        found = self.session.get(f"{self.api}/series/", params={"name": series}, timeout=30)
-        [self.series] = found.json()["results"]
-        self.run, self.writer, self.first = str(uuid.uuid4()), uuid.uuid4().hex, 0
-        opening = {"replace": True, "nonce": uuid.uuid4().hex}
-        self.session.post(f"{self.api}/runs/{self.run}/open", json=opening, timeout=30)
+    writers: int
+    rows: int
+    series: str
+    fields: dict[str, str]
 
-    def append(self) -> int:
-        """Send the next rows; the answer's status."""
-        step = np.arange(self.first, self.first + ROWS)
-        columns = [Column("int", ROWS, step), Column("float", ROWS, step * 0.5)]
-        entries, parts = lay_out(columns)
-        for entry, field in zip(entries, self.series["fields"], strict=True):
-            entry["field"] = field["handle"]
-        head = {"kind": "append", "generation": 1, "writer": self.writer}
-        rows = {"kind": "rows", "series": self.series["handle"], "first": self.first, "rows": ROWS}
-        body = b"".join([*write_frame(head), *write_frame({**rows, "columns": entries}, parts)])
-        answer = self.session.post(
-            f"{self.api}/runs/{self.run}/append",
-            body,
-            headers={"Content-Type": MEDIA_TYPE},
-            timeout=60,
-        )
-        self.first += ROWS * (answer.status_code == 200)
-        return answer.status_code
+    @property
+    def name(self) -> str:
+        writers = f"{self.writers} writers" if self.writers > 1 else "1 writer"
+        return f"{writers}, {self.rows:,} rows of {len(self.fields)} fields an append"
 
 
-def write_for(url: str, token: str, series: str, seconds: float) -> dict[str, list[float]]:
+SMALL = Load(8, 100, "small", {"step": "int", "loss": "float"})
+BIG = Load(1, 100_000, "big", {"step": "int", "loss": "float", "label": "text", "ok": "bool"})
+BIG_TOGETHER = Load(8, BIG.rows, BIG.series, BIG.fields)
+# int64, float64, one byte of a text's code, one of a bool
+BIG_ROW_BYTES = 18
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of a load; `cpu_ms` of an append: of the server, and of its database."""
+
+    per_s: float
+    slowest_ms: float
+    refused: int
+    cpu_ms: tuple[float, ...]
+
+
+def write_for(
+    url: str, token: str, series: str, rows: int, seconds: float
+) -> dict[str, list[float]]:
     """Latencies in ms of what was stored, and every status that was not 200."""
-    writer = Writer(url, token, series)
+    writer = Writer(url, token, series, rows)
     print("ready", flush=True)
     sys.stdin.readline()  # all begin at once: starting an interpreter costs as much as many appends
     latencies: list[float] = []
@@ -76,37 +75,65 @@ def write_for(url: str, token: str, series: str, seconds: float) -> dict[str, li
             latencies.append((time.perf_counter() - started) * 1000)
         else:
             refused.append(status)
+    if writer.stored() != writer.first:
+        raise ValueError("What is stored is not what was acknowledged.")
     return {"latencies": latencies, "refused": refused}
 
 
 def measure_appends(place: Place, limits: Limits) -> Iterator[Figure]:
-    """Appends a second of eight writers, and the latency of one in a hundred."""
-    with place.logger() as logger:
-        logger.start()
-    words = ["-m", "benchmarks.appends", place.url, place.token, "training", str(SECONDS)]
+    """Small appends of many, big ones of one and of many."""
+    for load in (SMALL, BIG, BIG_TOGETHER):
+        with place.logger() as logger:
+            logger.ensure_series(load.series, load.fields)
+        each = [_measure(place, load) for _ in range(REPETITIONS)]
+        yield from _figures(place, limits, load, each)
+
+
+def _figures(place: Place, limits: Limits, load: Load, each: list[Measured]) -> Iterator[Figure]:
+    name = f"{load.name} ({place.database})"
+    if load is SMALL:
+        rate, unit = tuple(one.per_s for one in each), "appends/s"
+        limit, limit_name = limits.posts_s.median, limits.posts_s.name
+    else:
+        rate, unit = tuple(one.per_s * load.rows for one in each), "rows/s"
+        store = limits.store_mb_s(postgres=place.database == "PostgreSQL")
+        limit, limit_name = store.median * 1e6 / BIG_ROW_BYTES, store.name
+    yield Figure(name, unit, rate, limit, limit_name)
+    yield Figure(f"{name}, slowest 1 %", "ms", tuple(one.slowest_ms for one in each))
+    yield Figure(f"{name}, refused", "appends", tuple(float(one.refused) for one in each))
+    for place_of_cpu, who in enumerate(("server", "database")[: len(place.pids)]):
+        used = tuple(one.cpu_ms[place_of_cpu] for one in each)
+        yield Figure(f"{name}, CPU of the {who}", "ms/append", used)
+
+
+def _measure(place: Place, load: Load) -> Measured:
+    arguments = (place.url, place.token, load.series, str(load.rows), str(SECONDS))
     started = [
         subprocess.Popen(
-            [sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "benchmarks.appends", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        for _ in range(WRITERS)
+        for _ in range(load.writers)
     ]
     for process in started:
-        if process.stdout is not None:
-            process.stdout.readline()
+        if process.stdout is None or process.stdout.readline() != "ready\n":
+            raise RuntimeError("A writer did not start.")
+    before = [cpu_secs(pid) for pid in place.pids]
     for process in started:
         if process.stdin is not None:
             process.stdin.write("go\n")
             process.stdin.flush()
     answers = [json.loads(process.communicate(timeout=120)[0]) for process in started]
+    used = [cpu_secs(pid) - spent for pid, spent in zip(place.pids, before, strict=True)]
     latencies = [latency for answer in answers for latency in answer["latencies"]]
-    refused = [status for answer in answers for status in answer["refused"]]
-    name = f"{WRITERS} writers, {ROWS} rows an append ({place.database})"
-    posts = limits.posts_s
-    yield Figure(name, "appends/s", (len(latencies) / SECONDS,), posts.median, posts.name)
-    yield Figure(f"{name}, slowest 1 %", "ms", (float(np.percentile(latencies, 99)),))
-    yield Figure(f"{name}, refused", "appends", (float(len(refused)),))
+    refused = sum(len(answer["refused"]) for answer in answers)
+    cpu_ms = tuple(1000 * secs / len(latencies) for secs in used)
+    slowest = float(np.percentile(latencies, 99))
+    return Measured(len(latencies) / SECONDS, slowest, refused, cpu_ms)
 
 
 if __name__ == "__main__":
-    url, token, series, seconds = sys.argv[1:]
-    print(json.dumps(write_for(url, token, series, float(seconds))))
+    url, token, series, rows, seconds = sys.argv[1:]
+    print(json.dumps(write_for(url, token, series, int(rows), float(seconds))))

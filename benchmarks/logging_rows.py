@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,18 @@ READABLE_TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Place:
-    """Where a benchmark logs to."""
+    """Where a benchmark logs to.
+
+    Attributes:
+        environment: what another process needs for its database.
+        pids: of the server, and of its database if that is another.
+    """
 
     database: str
     url: str
     token: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    pids: tuple[int, ...] = ()
 
     def client(self) -> Client:
         return Client(self.url, self.token)
@@ -132,31 +139,3 @@ def measure_logging(place: Place, limits: Limits) -> list[Figure]:
 
 def _readable(name: str, each: list[Logged], limit: float, limit_name: str) -> Figure:
     return Figure(name, "rows/s", tuple(one.rows_per_s for one in each), limit, limit_name)
-
-
-def measure_reading(place: Place, limits: Limits) -> list[Figure]:
-    wire = limits.post_mb_s
-    limit = wire.median * 1e6 / ROW_BYTES
-    figures = []
-    for runs, rows in ((100, 1_000), (1, 1_000_000)):
-        handles = [_logged_run(place, rows) for _ in range(runs)]
-        rates = tuple(_read_rows_per_s(place, handles, runs * rows) for _ in range(REPETITIONS))
-        name = f"read back {runs} × {rows:,} rows ({place.database})"
-        figures.append(Figure(name, "rows/s", rates, limit, wire.name))
-    return figures
-
-
-def _logged_run(place: Place, rows: int) -> str:
-    with place.logger() as logger:
-        batches(100_000)(logger, rows)
-        return logger.run_handle
-
-
-def _read_rows_per_s(place: Place, runs: list[str], rows: int) -> float:
-    client = place.client()
-    started = time.perf_counter()
-    columns = _read(client, runs)
-    taken = time.perf_counter() - started
-    if any(len(column) != rows for column in columns.values()):
-        raise ValueError("Not all rows came back.")
-    return rows / taken

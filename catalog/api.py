@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from catalog import definitions
 from catalog.models import NAME_CHARS, Field, Series
+from catalog.openapi import refusals
 from catalog.rest import (
     PAGE_PARAMETERS,
     decode_cursor,
@@ -73,14 +74,14 @@ class FieldList(APIView):
     def get(self, request: Request) -> Response:
         return _list(request, Field.objects.all(), FieldSerializer)
 
-    @extend_schema(request=NewFieldSerializer, responses={201: FieldSerializer})
+    @extend_schema(request=NewFieldSerializer, responses={201: FieldSerializer, **refusals(409)})
     def post(self, request: Request) -> Response:
         field = definitions.create_field(**take(request.data, **FIELD_KEYS))
         return Response(FieldSerializer(field).data, status=201)
 
 
 class FieldEnsure(APIView):
-    @extend_schema(request=NewFieldSerializer, responses=FieldSerializer)
+    @extend_schema(request=NewFieldSerializer, responses={200: FieldSerializer, **refusals(409)})
     def post(self, request: Request) -> Response:
         field = definitions.ensure_field(**take(request.data, **FIELD_KEYS))
         return Response(FieldSerializer(field).data)
@@ -91,13 +92,15 @@ class FieldDetail(APIView):
     def get(self, request: Request, handle: str) -> Response:
         return Response(FieldSerializer(definitions.find(Field, handle)).data)
 
-    @extend_schema(request=NewFieldSerializer(partial=True), responses=FieldSerializer)
+    @extend_schema(
+        request=NewFieldSerializer(partial=True), responses={200: FieldSerializer, **refusals(409)}
+    )
     def patch(self, request: Request, handle: str) -> Response:
         field = definitions.find(Field, handle)
         changes = take(request.data, optional=FIELD_CHANGES)
         return Response(FieldSerializer(definitions.update_field(field, changes)).data)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(responses={204: None, **refusals(409)})
     def delete(self, request: Request, handle: str) -> Response:
         definitions.delete_field(definitions.find(Field, handle))
         return Response(status=204)
@@ -112,14 +115,14 @@ class SeriesList(APIView):
     def get(self, request: Request) -> Response:
         return _list(request, series_with_fields(), SeriesSerializer)
 
-    @extend_schema(request=NEW_SERIES, responses={201: SeriesSerializer})
+    @extend_schema(request=NEW_SERIES, responses={201: SeriesSerializer, **refusals(409)})
     def post(self, request: Request) -> Response:
         series = definitions.create_series(**take(request.data, **SERIES_KEYS))
         return Response(SeriesSerializer(series).data, status=201)
 
 
 class SeriesEnsure(APIView):
-    @extend_schema(request=NEW_SERIES, responses=SeriesSerializer)
+    @extend_schema(request=NEW_SERIES, responses={200: SeriesSerializer, **refusals(409)})
     def post(self, request: Request) -> Response:
         series = definitions.ensure_series(**take(request.data, **SERIES_KEYS))
         return Response(SeriesSerializer(series).data)
@@ -130,13 +133,13 @@ class SeriesDetail(APIView):
     def get(self, request: Request, handle: str) -> Response:
         return Response(SeriesSerializer(definitions.find(Series, handle)).data)
 
-    @extend_schema(request=NEW_SERIES, responses=SeriesSerializer)
+    @extend_schema(request=NEW_SERIES, responses={200: SeriesSerializer, **refusals(409)})
     def patch(self, request: Request, handle: str) -> Response:
         series = definitions.find(Series, handle)
         changes = take(request.data, optional=SERIES_CHANGES)
         return Response(SeriesSerializer(definitions.update_series(series, changes)).data)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(responses={204: None, **refusals(409)})
     def delete(self, request: Request, handle: str) -> Response:
         definitions.delete_series(definitions.find(Series, handle))
         return Response(status=204)

@@ -47,6 +47,10 @@ def _printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+class Busy(Exception):
+    """The server cannot take a request now; 503, and the same one may succeed a moment later."""
+
+
 class Malformed(Refused):
     status = 400
 

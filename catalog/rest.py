@@ -8,7 +8,8 @@ import logging
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from typing import IO, Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import IO, Any, ClassVar, TypeVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
@@ -23,7 +24,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.errors import Illegal, Malformed, Refused
+from catalog.errors import Busy, Illegal, Malformed, Refused
 from catalog.strict_json import NotJson, load_object
 from catalog.types import check_text
 
@@ -35,6 +36,9 @@ PAGE_PARAMETERS = [
 RETRY_AFTER_SECS = 1
 # IOERR_WRITE: a quota or a limit on the file's size, which SQLite does not tell from a bad disk
 SQLITE_NO_SPACE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+# PostgreSQL's functions that make a file longer: it has a code of its own for a full disk, but none
+# for a quota or a limit on the file's size, and its words depend on the language.
+POSTGRES_GROWS_FILES = ("mdextend", "mdzeroextend")
 
 logger = logging.getLogger(__name__)
 
@@ -79,18 +83,9 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
     """DRF's exception handler: every refusal in the form of docs/formats/api.md."""
     if isinstance(error, Refused):
         return Response(error.body(), status=error.status)
-    if is_out_of_space(error):
-        logger.error("The database has no space left: %s", error)
-        message = "The server has no space left; nothing was stored. Make room, then try again."
-        return _again("no_space", message, status=507)
-    if isinstance(error, IntegrityError | InternalError):
-        # Whoever expects one catches it. Here something that the request refers to was deleted
-        # after it was looked up, which is told at commit (by Citus as an InternalError).
-        logger.error("The database refused a change: %s", error, exc_info=error)
-        return _again("try_again", "Something changed meanwhile; try again.", status=503)
-    if is_transient(error):
-        logger.warning("The database asked to try again: %s", error)
-        return _again("try_again", "The database is busy; try again.", status=503)
+    if (trouble := trouble_of(error)) is not None:
+        trouble.log(error)
+        return Response(trouble.body(), status=trouble.status, headers=trouble.headers)
     if isinstance(error, RequestDataTooBig):
         return Response({"code": "too_large", "message": "The body is too large."}, status=413)
     if isinstance(error, Http404):
@@ -102,9 +97,51 @@ def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | Non
     return None
 
 
-def _again(code: str, message: str, *, status: int) -> Response:
-    headers = {"Retry-After": str(RETRY_AFTER_SECS)}
-    return Response({"code": code, "message": message}, status=status, headers=headers)
+@dataclass(frozen=True)
+class Trouble:
+    """What the database could not do, though nothing is wrong with the request."""
+
+    status: int
+    code: str
+    message: str
+    level: int
+
+    headers: ClassVar[dict[str, str]] = {"Retry-After": str(RETRY_AFTER_SECS)}
+
+    def body(self) -> dict[str, str]:
+        return {"code": self.code, "message": self.message}
+
+    def log(self, error: BaseException) -> None:
+        # Of a refused change it matters where it came from; the others say it themselves.
+        logger.log(
+            self.level,
+            "The database could not do it: %s",
+            error,
+            exc_info=error if self is CHANGED else None,
+        )
+
+
+NO_SPACE = Trouble(
+    507,
+    "no_space",
+    "The server has no space left; nothing was stored. Make room, then try again.",
+    logging.ERROR,
+)
+CHANGED = Trouble(503, "try_again", "Something changed meanwhile; try again.", logging.ERROR)
+BUSY = Trouble(503, "try_again", "The database is busy; try again.", logging.WARNING)
+
+
+def trouble_of(error: BaseException) -> Trouble | None:
+    """How an error of the database is told; None: it is our own mistake, or none of its errors."""
+    if isinstance(error, Busy):
+        return replace(BUSY, message=str(error), level=logging.DEBUG)
+    if is_out_of_space(error):
+        return NO_SPACE
+    if isinstance(error, IntegrityError | InternalError):
+        # Whoever expects one catches it. Here something that the request refers to was deleted
+        # after it was looked up, which is told at commit (by Citus as an InternalError).
+        return CHANGED
+    return BUSY if is_transient(error) else None
 
 
 def is_out_of_space(error: BaseException) -> bool:
@@ -112,6 +149,8 @@ def is_out_of_space(error: BaseException) -> bool:
     cause = error.__cause__
     if isinstance(cause, sqlite3.OperationalError):
         return getattr(cause, "sqlite_errorcode", None) in SQLITE_NO_SPACE
+    if isinstance(cause, postgres_errors.InternalError_):
+        return cause.diag.source_function in POSTGRES_GROWS_FILES
     return isinstance(cause, postgres_errors.DiskFull)
 
 

@@ -48,6 +48,14 @@ class SeriesInfo:
         return by_name | {field.handle: index for index, field in enumerate(self.fields)}
 
 
+class SeriesByHandles(SeriesInfo):
+    """A series of which only what never changes may be used: no names, for they may be old."""
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        return {field.handle: index for index, field in enumerate(self.fields)}
+
+
 _SERIES_COLUMNS = ("series_id", "series__handle", "series__name")
 _FIELD_COLUMNS = tuple(
     f"field__{name}" for name in ("id", "handle", "name", "data_type", "unit", "description")
@@ -74,3 +82,26 @@ def load_series(keys: Iterable[str]) -> dict[str, SeriesInfo]:
     infos = [SeriesInfo(pk, handle, name, tuple(its)) for (pk, handle, name), its in fields.items()]
     by_key = {info.name: info for info in infos} | {info.handle: info for info in infos}
     return {key: by_key[key] for key in wanted if key in by_key}
+
+
+MAX_KNOWN = 4_096
+_known: dict[str, SeriesByHandles] = {}
+
+
+def known_series(keys: Iterable[str]) -> dict[str, SeriesInfo]:
+    """Like :func:`load_series`, without a query for series that were asked for by handle before.
+
+    Fields of a series, their types and their order never change, so that what is kept stays true
+    in every process. It may be of a series that is deleted by now, and its names may be old.
+    """
+    wanted = set(keys)
+    found: dict[str, SeriesInfo] = {key: info for key in wanted if (info := _known.get(key))}
+    if missing := wanted - found.keys():
+        loaded = load_series(missing)
+        found.update(loaded)
+        if len(_known) + len(loaded) > MAX_KNOWN:
+            _known.clear()
+        for key, one in loaded.items():
+            if key == one.handle:
+                _known[key] = SeriesByHandles(one.id, one.handle, one.name, one.fields)
+    return found

@@ -32,7 +32,11 @@ QUERY = inline_serializer(
         "series": serializers.CharField(),
         "filter": serializers.DictField(required=False, allow_null=True),
         "cursor": serializers.DictField(required=False, allow_null=True),
+        "mark": serializers.CharField(required=False, allow_null=True),
         "attributes": serializers.ListField(child=serializers.CharField(), required=False),
+        "rows": serializers.ListField(
+            child=serializers.DictField(), required=False, allow_null=True
+        ),
         "max_rows": serializers.IntegerField(required=False, allow_null=True),
         "window": serializers.DictField(required=False, allow_null=True),
     },
@@ -51,6 +55,7 @@ OVERVIEW = inline_serializer(
         "y": serializers.ListField(child=serializers.CharField()),
         "range": RANGE,
         "columns": serializers.IntegerField(),
+        "exact": serializers.BooleanField(required=False),
     },
 )
 DENSITY = inline_serializer(

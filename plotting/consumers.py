@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import asdict
 from typing import Any
 
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
+from psycopg_pool import PoolTimeout
 
 from accounts.authentication import user_of_socket
 from catalog.definitions import parse_handle
@@ -21,7 +24,9 @@ SEND_TIMEOUT_SECS = 20.0
 MAX_MESSAGE_CHARS = 64 * 1024
 MAX_SERIES = 1_000
 
-BAD_MESSAGE, NOBODY, FOREIGN_ORIGIN, TOO_SLOW = 4400, 4401, 4403, 1013
+BAD_MESSAGE, NOBODY, FOREIGN_ORIGIN, TOO_SLOW, TRY_AGAIN = 4400, 4401, 4403, 1013, 1013
+
+logger = logging.getLogger(__name__)
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -34,8 +39,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         await self.accept()
         if not is_own_origin(self.scope):
             await self.close(FOREIGN_ORIGIN)
-        elif await user_of_socket(self.scope) is None:
-            await self.close(NOBODY)
+        elif (code := await self._refusal()) is not None:
+            await self.close(code)
         else:
             self.tasks = [
                 asyncio.create_task(self._ping()),
@@ -53,7 +58,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return  # refused, and closing
         try:
             series = _parse_subscription(text_data)
-        except ValueError:
+        except (ValueError, RecursionError):
             await self.close(BAD_MESSAGE)
             return
         self._unsubscribe()
@@ -81,8 +86,16 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def _recheck(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_SECS)
-            if await user_of_socket(self.scope) is None:
+            if await self._refusal() == NOBODY:
                 await self.close(NOBODY)
+
+    async def _refusal(self) -> int | None:
+        """The code to close with: nobody's session, or no telling whose it is."""
+        try:
+            return NOBODY if await user_of_socket(self.scope) is None else None
+        except (DatabaseError, PoolTimeout) as error:
+            logger.warning("Whose socket this is could not be looked up: %s", error)
+            return TRY_AGAIN
 
     async def _tell(self, message: dict[str, Any]) -> None:
         try:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 from catalog.definitions import parse_handle, resolve_fields
@@ -16,31 +18,49 @@ from catalog.snapshot import FieldInfo, SeriesInfo, load_series
 from catalog.types import check_text
 from plotting import windowed
 from plotting.series_fields import find_position
+from plotting.wholes import rows_reader
 from plotting.windows import Window
-from runs.columns import Head, Page, Span, read_heads, read_spans
+from runs.columns import Head, Page, Span
 from runs.filters import MAX_HANDLES, RunFilter, parse_filter
 from runs.models import Run, RunHead
 from runs.queries import describe_basics
+from runs.row_filters import RowFilter, parse_row_filter
 from runs.search import passing_runs
+from runs.snapshots import Listed, Snapshot, take_heads
 
-KEYS = ("filter", "series", "fields", "attributes", "cursor", "max_rows", "window")
+KEYS = ("filter", "series", "fields", "attributes", "cursor", "mark", "rows", "max_rows", "window")
+MOST_MARK_CHARS = 100
+Held = tuple[int, int, int | None]  # generation, rows, version of the description
 
 
 @dataclass(frozen=True)
 class DataQuery:
     """Attributes:
     positions: the asked fields, by their place in the series.
-    cursor: what the caller holds: handle -> (generation, rows).
+    given_cursor: what the caller says it holds, not yet checked.
+    mark: what a whole answer to this question ended with; None: none was had.
     window: means over windows are asked for, instead of rows.
+    row_filter: which rows are asked for; None: all.
     """
 
     run_filter: RunFilter
     series: SeriesInfo
     positions: tuple[int, ...]
     attributes: tuple[Field, ...]
-    cursor: Mapping[str, tuple[int, int]]
+    given_cursor: object
     max_rows: int | None
     window: Window | None = None
+    mark: str | None = None
+    row_filter: RowFilter | None = None
+
+    @cached_property
+    def cursor(self) -> Mapping[str, Held]:
+        """What the caller holds, by run. Where nothing is new, it is never looked at.
+
+        Raises:
+            Illegal: `illegal_cursor`.
+        """
+        return _parse_cursor(self.given_cursor)
 
     @property
     def fields(self) -> list[FieldInfo]:
@@ -63,11 +83,13 @@ class Dataset:
     """One snapshot's answer, its rows still in the database.
 
     Attributes:
-        runs: as columns.md describes them, in order.
+        runs: those of which the caller does not know all, in order, as columns.md describes them.
         gone: runs that the caller holds and must drop, with the reason.
         pieces: rows to be sent, in order.
         cursor: what the caller holds after all pieces: handle -> (generation, rows).
         more: ``max_rows`` cut the answer.
+        mark: stands for all that this snapshot says, also for what the caller knew.
+        unchanged: the caller's mark says the same; nothing else is told.
     """
 
     query: DataQuery
@@ -76,14 +98,17 @@ class Dataset:
     pieces: list[Piece]
     cursor: dict[str, tuple[int, int]]
     more: bool
+    mark: str
+    unchanged: bool = False
 
     def batches(self) -> Iterator[list[tuple[Piece, Page | None]]]:
         """The rows (or windows) of all pieces; None: the run was replaced or purged meanwhile."""
         query, spans = self.query, [piece.span for piece in self.pieces]
+        read = rows_reader(query.series, query.row_filter)
         batches = (
-            read_spans(spans, query.series, query.positions)
+            read(spans, query.positions)
             if query.window is None
-            else windowed.read_results(query.window, spans, query.series, query.positions)
+            else windowed.read_results(query.window, spans, query.series, query.positions, read)
         )
         for batch in batches:
             yield [(self.pieces[index], page) for index, page in batch]
@@ -108,9 +133,11 @@ def parse_query(body: Mapping[str, Any], *, user_name: str) -> DataQuery:
         series,
         _parse_fields(body.get("fields"), series),
         tuple(resolve_fields(attributes)),
-        _parse_cursor(body.get("cursor")),
+        body.get("cursor"),
         _parse_max_rows(body.get("max_rows")),
         _parse_window(body, series),
+        _parse_mark(body.get("mark")),
+        parse_row_filter(body.get("rows"), series),
     )
 
 
@@ -135,23 +162,33 @@ def _parse_fields(given: object, series: SeriesInfo) -> tuple[int, ...]:
     return tuple(dict.fromkeys(positions))
 
 
-def _parse_cursor(given: object) -> dict[str, tuple[int, int]]:
+def _parse_mark(given: object) -> str | None:
+    if given is None or (isinstance(given, str) and len(given) <= MOST_MARK_CHARS):
+        return given
+    raise Illegal("illegal_value", "mark must be what an answer ended with.", field="mark")
+
+
+def _parse_cursor(given: object) -> dict[str, Held]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise Illegal("illegal_cursor", "cursor must be an object of run: [generation, rows].")
+        raise Illegal(
+            "illegal_cursor", "cursor must be an object of run: [generation, rows, version]."
+        )
     if len(given) > MAX_HANDLES:
         raise Illegal(
             "illegal_cursor", f"A cursor has at most {MAX_HANDLES:,} runs.", limit=MAX_HANDLES
         )
     cursor = {}
     for run, held in given.items():
-        counts = isinstance(held, list) and len(held) == 2 and all(map(_is_count, held))
+        counts = isinstance(held, list) and len(held) in (2, 3) and all(map(_is_count, held))
         if not counts or parse_handle(run) is None:
             raise Illegal(
-                "illegal_cursor", f"cursor of {run!r:.60}: {held!r:.60} is not [generation, rows]."
+                "illegal_cursor",
+                f"cursor of {run!r:.60}: {held!r:.60} is not [generation, rows], with or without "
+                "version.",
             )
-        cursor[run] = (held[0], held[1])
+        cursor[run] = (held[0], held[1], held[2] if len(held) == 3 else None)
     return cursor
 
 
@@ -171,34 +208,49 @@ def take_snapshot(query: DataQuery) -> Dataset:
     """Read the heads of all runs in one statement, and what follows from them.
 
     Raises:
+        Illegal: `illegal_cursor`.
         TooLarge: a run is too long for windows; nothing of it was read.
     """
-    passing = passing_runs(query.run_filter)
-    heads = read_heads(passing, query.series.id)
-    runs = [run for run in passing.order_by("started_at", "handle") if run.pk in heads]
-    pieces, cursor, more = _plan(query, runs, heads)
+    snapshot = take_heads(passing_runs(query.run_filter), query.series.id)
+    mark = _mark(query, snapshot)
+    if mark == query.mark:
+        return Dataset(query, [], [], [], {}, more=False, mark=mark, unchanged=True)
+    listed = snapshot.listed()
+    told = [one for one in listed if not _is_known(query, one)]
+    pieces, cursor, more = _plan(query, told)
     if query.window is not None:
         windowed.check_size(query.window, query.positions, [piece.span for piece in pieces])
-    return Dataset(
-        query,
-        _describe(query, runs, heads),
-        _gone(query, {str(run.handle): heads[run.pk] for run in runs}),
-        pieces,
-        cursor,
-        more,
-    )
+    heads = {one.handle: one.head for one in listed}
+    return Dataset(query, _describe(query, told), _gone(query, heads), pieces, cursor, more, mark)
+
+
+def _mark(query: DataQuery, snapshot: Snapshot) -> str:
+    """Equal marks: the same question, and not one row or description that is another."""
+    attributes = [field.pk for field in query.attributes]
+    asked = (query.series.id, query.positions, attributes, query.window, query.row_filter)
+    return blake2b(f"{asked} {snapshot.key}".encode(), digest_size=16).hexdigest()
+
+
+def _is_known(query: DataQuery, one: Listed) -> bool:
+    held = query.cursor.get(one.handle)
+    return held == (one.head.generation, one.head.rows, one.version)
+
+
+def _is_described(query: DataQuery, one: Listed) -> bool:
+    """Whether the caller knows all but the number of rows."""
+    held = query.cursor.get(one.handle)
+    return held is not None and _continues(held, one.head) and held[2] == one.version
 
 
 def _plan(
-    query: DataQuery, runs: list[Run], heads: Mapping[int, Head]
+    query: DataQuery, told: list[Listed]
 ) -> tuple[list[Piece], dict[str, tuple[int, int]], bool]:
     """Which rows to send, and the cursor afterwards."""
     left = query.max_rows
     pieces: list[Piece] = []
     cursor: dict[str, tuple[int, int]] = {}
     more = False
-    for run in runs:
-        handle, head = str(run.handle), heads[run.pk]
+    for handle, head in ((one.handle, one.head) for one in told):
         held = query.cursor.get(handle)
         first = held[1] if held and _continues(held, head) else 0
         stop = head.rows if left is None else min(head.rows, first + left)
@@ -212,7 +264,7 @@ def _plan(
     return pieces, cursor, more
 
 
-def _continues(held: tuple[int, int], head: Head) -> bool:
+def _continues(held: Held, head: Head) -> bool:
     """Whether what the caller holds is the beginning of what there is.
 
     A cursor beyond the head (from a database that was put back to an older state) is not.
@@ -235,14 +287,18 @@ def _gone(query: DataQuery, heads: Mapping[str, Head]) -> list[dict[str, str]]:
     return gone
 
 
-def _describe(query: DataQuery, runs: list[Run], heads: Mapping[int, Head]) -> list[dict[str, Any]]:
-    stored = RunHead.objects.in_bulk([run.pk for run in runs])
+def _describe(query: DataQuery, told: list[Listed]) -> list[dict[str, Any]]:
+    new = [one.head.run_id for one in told if not _is_described(query, one)]
+    found = Run.objects.in_bulk(new)
+    basics = describe_basics([found[run_id] for run_id in new], RunHead.objects.in_bulk(new))
+    descriptions = {basic.pop("handle"): basic for basic in basics}
     wanted = {str(field.handle) for field in query.attributes}
     described = []
-    for run, basic in zip(runs, describe_basics(runs, stored), strict=True):
-        attributes = basic["attributes"]
-        basic["attributes"] = {key: attributes[key] for key in attributes if key in wanted}
-        basic["run"] = basic.pop("handle")
-        basic["generation"], basic["rows"] = heads[run.pk].generation, heads[run.pk].rows
-        described.append(basic)
+    for one in told:
+        about = descriptions.get(one.handle, {})
+        if about:
+            attributes = about["attributes"]
+            about["attributes"] = {key: attributes[key] for key in attributes if key in wanted}
+        counted = {"generation": one.head.generation, "rows": one.head.rows}
+        described.append({"run": one.handle, **about, **counted, "version": one.version})
     return described

@@ -6,15 +6,19 @@ call ended, in the order of the rows.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from catalog.types import DataType
-from plotting.pixels import PixelColumns
+from plotting.pixels import Bound, PixelColumns
 from runs.frames import Array
+from runs.row_filters import Condition
 
 _LOW_BITS = 32
+Types = Sequence[DataType]  # of a series' fields
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,42 @@ class Picture:
     pixel: Array
     count: Array
     colors: Colors | None
+
+
+@dataclass(frozen=True)
+class Visible:
+    """Rows in view, and those of which a picture says that they are not drawn (`runs.passing`)."""
+
+    x: Condition
+    y: Condition
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        return tuple({self.x.position, self.y.position})
+
+    def may_pass(self, records: Mapping[int, Array], rows: Array) -> Array:
+        x, y = records[self.x.position], records[self.y.position]
+        odd = (x["count"] < rows) | (y["count"] < rows)
+        return np.asarray(odd | (self.x.may_pass(x, rows) & self.y.may_pass(y, rows)))
+
+    def must_pass(self, records: Mapping[int, Array], rows: Array) -> Array:
+        x, y = records[self.x.position], records[self.y.position]
+        return np.asarray(self.x.must_pass(x, rows) & self.y.must_pass(y, rows))
+
+
+def visible(x: int, across: PixelColumns, y: int, up: PixelColumns, types: Types) -> Visible:
+    """What can be seen of the fields at places ``x`` and ``y`` in the series."""
+    conditions = [
+        Condition(place, types[place], _bounds(grid), None)
+        for place, grid in ((x, across), (y, up))
+    ]
+    return Visible(*conditions)
+
+
+def _bounds(grid: PixelColumns) -> tuple[Bound, Bound]:
+    if grid.least is None or grid.greatest is None:
+        return math.inf, -math.inf
+    return grid.least, grid.greatest
 
 
 @dataclass

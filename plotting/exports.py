@@ -70,11 +70,11 @@ def check_exportable(query: DataQuery) -> None:
     Raises:
         Illegal: `illegal_cursor`.
     """
-    if query.cursor:
+    if query.cursor or query.mark:
         raise Illegal(
             "illegal_cursor",
-            "An export brings all rows and tells of no runs to drop; leave cursor out, or ask for "
-            "frames (Accept: application/vnd.streamvis.frames).",
+            "An export brings all rows and tells of no runs to drop; leave cursor and mark out, or "
+            "ask for frames (Accept: application/vnd.streamvis.frames).",
         )
 
 

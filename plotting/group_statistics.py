@@ -24,7 +24,7 @@ from plotting.statistics import (
     summarise,
 )
 from plotting.statistics_requests import DTYPES, StatisticsQuery
-from plotting.wholes import read_wholes
+from plotting.wholes import read_wholes, rows_reader
 from runs.frames import Array
 
 # All are held together, because quantiles need them: about 0.6 GB while they are sorted.
@@ -86,7 +86,8 @@ def _check_rows(dataset: Dataset) -> None:
 def _read(dataset: Dataset) -> Iterable[RunRows]:
     """The runs with rows, in order; without those that went away meanwhile."""
     query, spans = dataset.query, [piece.span for piece in dataset.pieces]
-    for index, columns in read_wholes(spans, query.series, query.positions):
+    read = rows_reader(query.series, query.row_filter)
+    for index, columns in read_wholes(spans, read, query.positions):
         if columns is not None:
             x, y = columns[0].widened() + 0, columns[-1].widened() + 0  # −0.0 becomes 0.0
             finite = np.isfinite(x)

@@ -2,115 +2,78 @@
 
 Everything that a column shows is a *piece*: what some consecutive rows in one column amount to. A
 row is a piece, a bucket is one, and pieces of the same column merge into one; so summaries and raw
-rows are the same thing here.
+rows are the same thing here. The arrays hold many lines, one after the other.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from catalog.types import DataType
 from plotting.pixels import PixelColumns
-from runs.buckets import Buckets, FieldBuckets
+from runs.buckets import Buckets
 from runs.frames import Array
-
-
-@dataclass(frozen=True)
-class Strip:
-    """One field of y over pieces.
-
-    Attributes:
-        count: rows that are drawn; ``least`` and ``greatest`` are of these.
-        first, last: of these too; not known (NaN) where another piece stands before or after.
-        opens, closes: whether the very first and last row are drawn.
-    """
-
-    count: Array
-    first: Array
-    least: Array
-    greatest: Array
-    last: Array
-    opens: Array
-    closes: Array
-
-    def take(self, which: Array) -> Strip:
-        return Strip(*(getattr(self, name)[which] for name in _STRIP))
-
-    def merge(self, begins: Array, ends: Array) -> Strip:
-        """Pieces ``begins[i] … ends[i]`` become one; at least one piece each."""
-        index = np.arange(self.count.size)
-        drawn = self.count > 0
-        first = np.minimum.reduceat(np.where(drawn, index, ends[-1]), begins)
-        last = np.maximum.reduceat(np.where(drawn, index, 0), begins)
-        first, last = np.minimum(first, ends), np.maximum(last, begins)
-        return Strip(
-            np.add.reduceat(self.count, begins),
-            self.first[first],
-            np.fmin.reduceat(self.least, begins),
-            np.fmax.reduceat(self.greatest, begins),
-            self.last[last],
-            self.opens[begins],
-            self.closes[ends],
-        )
-
-
-_STRIP = ("count", "first", "least", "greatest", "last", "opens", "closes")
+from runs.single_rows import Rows
+from runs.summaries import RECORDS, aggregate, closes, first_values, last_values, merge, opens
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """``rows`` rows from row ``start`` on, in pixel column ``column``; a strip per field of y."""
+    """``rows`` rows of ``line`` from row ``start`` on, in pixel column ``column``.
 
+    ``fields``: a record (`runs.summaries.RECORDS`) for each, per field of y.
+    """
+
+    line: Array
     column: Array
     start: Array
     rows: Array
-    strips: tuple[Strip, ...]
+    fields: tuple[Array, ...]
 
-    def take(self, which: Array) -> Pieces:
-        strips = tuple(strip.take(which) for strip in self.strips)
-        return Pieces(self.column[which], self.start[which], self.rows[which], strips)
+    def take(self, which: Array | slice) -> Pieces:
+        fields = tuple(records[which] for records in self.fields)
+        return Pieces(
+            self.line[which], self.column[which], self.start[which], self.rows[which], fields
+        )
 
-    def merge(self, *, across_gaps: bool) -> Pieces:
-        """Neighbours in the same column become one, if rows between them are none or may be."""
-        if not self.column.size:
+    def in_order(self) -> Pieces:
+        """By line and row."""
+        same = self.line[1:] == self.line[:-1]
+        rises = (self.start[1:] > self.start[:-1]) | ~same
+        if (rises & (self.line[1:] >= self.line[:-1])).all():
             return self
-        border = self.column[1:] != self.column[:-1]
+        return self.take(np.lexsort((self.start, self.line)))
+
+    def merged(self, *, across_gaps: bool) -> Pieces:
+        """Neighbours in the same column become one, if rows between them are none or may be."""
+        border = (self.column[1:] != self.column[:-1]) | (self.line[1:] != self.line[:-1])
         if not across_gaps:
             border |= self.start[1:] != self.start[:-1] + self.rows[:-1]
-        begins = np.concatenate([[0], np.flatnonzero(border) + 1])
-        ends = np.concatenate([begins[1:] - 1, [self.column.size - 1]])
-        strips = tuple(strip.merge(begins, ends) for strip in self.strips)
+        begins = np.concatenate([[0], np.flatnonzero(border) + 1]) if self.line.size else self.line
+        if begins.size == self.line.size:
+            return self
         rows = np.add.reduceat(self.rows, begins)
-        return Pieces(self.column[begins], self.start[begins], rows, strips)
+        fields = tuple(merge(records, begins) for records in self.fields)
+        return Pieces(self.line[begins], self.column[begins], self.start[begins], rows, fields)
 
 
-def _join(pieces: Sequence[Pieces]) -> Pieces:
-    strips = (
-        Strip(*(np.concatenate([getattr(one, name) for one in same]) for name in _STRIP))
-        for same in zip(*(piece.strips for piece in pieces), strict=True)
-    )
-    column, start, rows = (
+def join(pieces: Sequence[Pieces]) -> Pieces:
+    line, column, start, rows = (
         np.concatenate([getattr(piece, name) for piece in pieces])
-        for name in ("column", "start", "rows")
+        for name in ("line", "column", "start", "rows")
     )
-    return Pieces(column, start, rows, tuple(strips))
+    fields = zip(*(piece.fields for piece in pieces), strict=True)
+    return Pieces(line, column, start, rows, tuple(np.concatenate(each) for each in fields))
 
 
-def _of_rows(column: Array, row: Array, ys: Sequence[Array]) -> Pieces:
-    return Pieces(column, row, np.ones(row.size, "i8"), tuple(map(_strip_of_rows, ys)))
-
-
-def _strip_of_rows(y: Array) -> Strip:
-    drawn = np.isfinite(y)
-    value = np.where(drawn, y, np.nan) if y.dtype.kind == "f" else y
-    return Strip(drawn.astype("i8"), value, value, value, value, drawn, drawn)
-
-
-def _strip_of_buckets(y: FieldBuckets) -> Strip:
-    opens, closes = np.isfinite(y.first), np.isfinite(y.last)
-    return Strip(y.count.astype("i8"), y.first, y.least, y.greatest, y.last, opens, closes)
+def no_pieces(y_types: Sequence[DataType]) -> Pieces:
+    nothing = np.empty(0, "i8")
+    fields = tuple(np.empty(0, RECORDS[data_type]) for data_type in y_types)
+    return Pieces(nothing, nothing, nothing, nothing, fields)
 
 
 @dataclass(frozen=True)
@@ -129,9 +92,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Envelope:
-    """The finished picture of one run; ``linked`` per field of y as overview.md says."""
+    """The finished picture of one line; ``linked`` per field of y as overview.md says."""
 
     sorted: bool
+    exact: bool
     in_range: int
     unplaced: int
     not_drawn: tuple[int, ...]
@@ -143,121 +107,199 @@ class Envelope:
 
 @dataclass
 class Drawing:
-    """An envelope in the making: buckets first if x is sorted, then the rows they leave open."""
+    """Envelopes in the making, of lines whose x never falls: buckets, then the rows left open.
+
+    ``exact``: no bucket stands for rows on both sides of a column's border.
+    """
 
     grid: PixelColumns
-    y_dtypes: Sequence[str]
-    sorted: bool
-    unplaced: int = 0
-    _before: Neighbour | None = None
-    _after: Neighbour | None = None
+    y_types: Sequence[DataType]
+    exact: bool
+    _unplaced: dict[int, int] = field(default_factory=dict)
+    _inexact: set[int] = field(default_factory=set)
+    _before: dict[int, Neighbour] = field(default_factory=dict)
+    _after: dict[int, Neighbour] = field(default_factory=dict)
     _pieces: list[Pieces] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        nothing = np.empty(0, "i8")
-        ys = [np.empty(0, dtype) for dtype in self.y_dtypes]
-        self._pieces.append(_of_rows(nothing, nothing, ys))
+    def add_buckets(self, buckets: Buckets) -> tuple[Array, Array]:
+        """Take what buckets tell.
 
-    def add_buckets(self, buckets: Buckets) -> Array:
-        """Take what buckets tell; answers which of them must be read row by row."""
+        Answers which of them must be opened, and of each how many rows it has per column: so fine
+        a level it is worth to open.
+        """
         x, *ys = buckets.fields
-        column, finite = self.grid.place(x.first), np.isfinite(x.first)
-        whole = (column == self.grid.place(x.last)) & (finite == np.isfinite(x.last))
-        inside = whole & finite & (column >= 0) & (column < self.grid.columns)
-        raw: Array = ~whole
-        for y in ys:
-            raw |= inside & (np.isinf(y.least) | np.isinf(y.greatest))
-        usable = inside & ~raw
-        for y in ys:
-            raw[_edges_not_drawn(y, column, np.flatnonzero(usable & (y.count > 0)))] = True
         size = buckets.stop - buckets.start
-        self.unplaced += int(size[whole & ~finite].sum())
-        self._look_beside(buckets, column, whole & finite)
-        every = Pieces(column, buckets.start, size, tuple(map(_strip_of_buckets, ys)))
-        self._pieces.append(every.take(inside & ~raw))
-        return raw
+        finite, empty = x["count"] == size, x["count"] == 0
+        low, high = self.grid.place(x["first"]), self.grid.place(x["last"])
+        inside = (low >= 0) & (high < self.grid.columns)
+        settled = low == high
+        if not self.exact:
+            near = inside & finite & ~settled & self.grid.narrow(x["first"], x["last"])
+            self._inexact.update(np.unique(buckets.run[near]).tolist())
+            settled = settled | near
+        settled &= finite
+        for run in np.unique(buckets.run[empty]).tolist():
+            rows = int(size[empty & (buckets.run == run)].sum())
+            self._unplaced[run] = self._unplaced.get(run, 0) + rows
+        self._look_beside(buckets, settled & (low == -1), settled & (low == self.grid.columns))
+        kept = settled & inside
+        every = Pieces(buckets.run, low, buckets.start, size, tuple(ys))
+        self._pieces.append(every.take(kept).merged(across_gaps=False))
+        return ~settled & ~empty, size / (high - low + 1)
 
-    def _look_beside(self, buckets: Buckets, column: Array, whole: Array) -> None:
+    def _look_beside(self, buckets: Buckets, below: Array, above: Array) -> None:
         x, *ys = buckets.fields
-        for at in np.flatnonzero(whole & (column == -1))[-1:]:
-            ends = tuple(y.last[at].item() for y in ys)
-            self._nearer_before(Neighbour(int(buckets.stop[at]) - 1, x.last[at].item(), ends))
-        for at in np.flatnonzero(whole & (column == self.grid.columns))[:1]:
-            ends = tuple(y.first[at].item() for y in ys)
-            self._nearer_after(Neighbour(int(buckets.start[at]), x.first[at].item(), ends))
+        under, over = np.flatnonzero(below), np.flatnonzero(above)
+        # of each run the last one below, and the first one above
+        last = under[np.flatnonzero(np.diff(buckets.run[under], append=-1))]
+        first = over[np.flatnonzero(np.diff(buckets.run[over], prepend=-1))]
+        for at in last.tolist():
+            y = tuple(last_values(records[at : at + 1])[0].item() for records in ys)
+            found = Neighbour(int(buckets.stop[at]) - 1, x["last"][at].item(), y)
+            self._nearer_before(int(buckets.run[at]), found)
+        for at in first.tolist():
+            y = tuple(first_values(records[at : at + 1])[0].item() for records in ys)
+            found = Neighbour(int(buckets.start[at]), x["first"][at].item(), y)
+            self._nearer_after(int(buckets.run[at]), found)
 
-    def add_rows(self, row: Array, x: Array, ys: Sequence[Array]) -> None:
-        """Take these rows; ``row``, their numbers, rises from call to call if x is not sorted."""
+    def add_rows(self, given: Rows) -> None:
+        """Take rows of one line."""
+        line, (x, *some) = given.run, given.values
+        ys = [_array(y) for y in some]
+        if not isinstance(x, range) and x.dtype.kind == "f":
+            x = x.astype("f8", copy=False)
+            rows = x.size - int(np.isfinite(x).sum())
+            self._unplaced[line] = self._unplaced.get(line, 0) + rows
+        begins, column = self.grid.cut(x)
+        first, end = int(begins[0]), int(begins[-1])
+        if first and np.isfinite(x[first - 1]):
+            self._nearer_before(line, _neighbour(given, first - 1))
+        if end < len(x) and np.isfinite(x[end]):
+            self._nearer_after(line, _neighbour(given, end))
+        if first == end:
+            return
+        apart = given.begins[(given.begins > first) & (given.begins < end)]
+        starts = np.union1d(begins[:-1], apart) if apart.size else begins[:-1]
+        at = np.searchsorted(begins, starts, side="right") - 1 if apart.size else slice(None)
+        rows_of = np.append(starts[1:], end) - starts
+        fields = tuple(
+            aggregate(y[first:end], starts - first, data_type, with_total=False)
+            for y, data_type in zip(ys, self.y_types, strict=True)
+        )
+        numbers = given.numbers(starts)
+        lines = np.full(starts.size, line)
+        self._pieces.append(Pieces(lines, column[at], numbers, rows_of, fields))
+
+    def _nearer_before(self, line: int, found: Neighbour) -> None:
+        if line not in self._before or found.row > self._before[line].row:
+            self._before[line] = found
+
+    def _nearer_after(self, line: int, found: Neighbour) -> None:
+        if line not in self._after or found.row < self._after[line].row:
+            self._after[line] = found
+
+    def finish(self, lines: int) -> list[Envelope]:
+        """The envelopes of lines 0 … lines−1."""
+        pieces = join([no_pieces(self.y_types), *self._pieces])
+        pieces = pieces.in_order().merged(across_gaps=True)
+        links = [self._linked(pieces, each) for each in range(len(self.y_types))]
+        cuts = np.searchsorted(pieces.line, np.arange(lines + 1)).tolist()
+        return [
+            self._envelope(
+                line, pieces.take(slice(*cut)), tuple(each[slice(*cut)] for each in links)
+            )
+            for line, cut in enumerate(itertools.pairwise(cuts))
+        ]
+
+    def _linked(self, pieces: Pieces, each: int) -> Array:
+        """Which columns their line reaches unbroken."""
+        records = pieces.fields[each]
+        entered = np.append([False], closes(records)[:-1])
+        for begin in np.flatnonzero(np.diff(pieces.line, prepend=-1)).tolist():
+            before = self._before.get(int(pieces.line[begin]))
+            entered[begin] = before is not None and before.drawn[each]
+        return np.asarray(opens(records) & entered)
+
+    def _envelope(self, line: int, pieces: Pieces, linked: tuple[Array, ...]) -> Envelope:
+        before, after = self._before.get(line), self._after.get(line)
+        if after is not None:
+            after = replace(after, linked=self._goes_on(pieces, before, after))
+        return Envelope(
+            True,
+            line not in self._inexact,
+            *_counts(pieces, self._unplaced.get(line, 0)),
+            before,
+            after,
+            pieces,
+            linked,
+        )
+
+    def _goes_on(
+        self, pieces: Pieces, before: Neighbour | None, after: Neighbour
+    ) -> tuple[bool, ...]:
+        """Whether each line goes on from its last column to the row after."""
+        if pieces.line.size:
+            ends = [bool(closes(records[-1:])[0]) for records in pieces.fields]
+        else:
+            ends = before.drawn if before else [False] * len(self.y_types)
+        return tuple(end and drawn for end, drawn in zip(ends, after.drawn, strict=True))
+
+
+def _neighbour(given: Rows, at: int) -> Neighbour:
+    x, *ys = (values[at] for values in given.values)
+    row = int(given.numbers(np.array([at]))[0])
+    return Neighbour(row, _number(x), tuple(_number(y) for y in ys))
+
+
+def _number(value: np.generic | int) -> int | float:
+    number: int | float = value if isinstance(value, int) else value.item()
+    return number
+
+
+def _array(values: Array | range) -> Array:
+    return (
+        np.arange(values.start, values.stop, values.step) if isinstance(values, range) else values
+    )
+
+
+def _counts(pieces: Pieces, unplaced: int) -> tuple[int, int, tuple[int, ...]]:
+    in_range = int(pieces.rows.sum())
+    drawn = (int(records["count"].sum()) for records in pieces.fields)
+    return in_range, unplaced, tuple(in_range - rows for rows in drawn)
+
+
+@dataclass
+class Scatter:
+    """An envelope in the making, of a line whose x falls somewhere: from every row, in order."""
+
+    grid: PixelColumns
+    y_types: Sequence[DataType]
+    unplaced: int = 0
+    _pieces: Pieces = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._pieces = no_pieces(self.y_types)
+
+    def add_rows(self, start: int, x: Array, ys: Sequence[Array]) -> None:
+        """Take the next rows, the first of which is number ``start``."""
         finite = np.isfinite(x)
         self.unplaced += int(x.size - finite.sum())
         column = self.grid.place(x)
-        if self.sorted:
-            for at in np.flatnonzero(finite & (column == -1))[-1:]:
-                self._nearer_before(_neighbour(row, x, ys, at))
-            for at in np.flatnonzero(finite & (column == self.grid.columns))[:1]:
-                self._nearer_after(_neighbour(row, x, ys, at))
-        inside = finite & (column >= 0) & (column < self.grid.columns)
-        pieces = _of_rows(column[inside], row[inside], [y[inside] for y in ys])
-        if self.sorted:
-            self._pieces.append(pieces.merge(across_gaps=False))
-        else:
-            self._pieces = [_by_column(_join([*self._pieces, pieces]))]
-
-    def _nearer_before(self, found: Neighbour) -> None:
-        if self._before is None or found.row > self._before.row:
-            self._before = found
-
-    def _nearer_after(self, found: Neighbour) -> None:
-        if self._after is None or found.row < self._after.row:
-            self._after = found
+        inside = np.flatnonzero(finite & (column >= 0) & (column < self.grid.columns))
+        inside = inside[np.argsort(column[inside], kind="stable")]
+        column = column[inside]
+        begins = np.flatnonzero(np.diff(column, prepend=-1))
+        fields = tuple(
+            aggregate(y[inside], begins, data_type, with_total=False)
+            for y, data_type in zip(ys, self.y_types, strict=True)
+        )
+        rows = np.append(begins[1:], inside.size) - begins
+        found = Pieces(np.zeros_like(begins), column[begins], inside[begins] + start, rows, fields)
+        both = join([self._pieces, found])
+        self._pieces = both.take(np.argsort(both.column, kind="stable")).merged(across_gaps=True)
 
     def finish(self) -> Envelope:
-        """The envelope of all that was taken."""
-        pieces = _join(self._pieces)
-        pieces = pieces.take(np.argsort(pieces.start)) if self.sorted else pieces
-        pieces = pieces.merge(across_gaps=True) if self.sorted else pieces
-        in_range = int(pieces.rows.sum())
-        linked, after = self._link(pieces)
-        not_drawn = tuple(in_range - int(strip.count.sum()) for strip in pieces.strips)
-        return Envelope(
-            self.sorted, in_range, self.unplaced, not_drawn, self._before, after, pieces, linked
-        )
-
-    def _link(self, pieces: Pieces) -> tuple[tuple[Array, ...], Neighbour | None]:
-        """Which columns the line reaches unbroken, and whether it goes on to the row after."""
-        if not self.sorted:
-            return tuple(np.zeros(pieces.column.size, bool) for _ in pieces.strips), None
-        before = self._before.drawn if self._before else [False] * len(pieces.strips)
-        links, ends = [], []
-        for strip, entered in zip(pieces.strips, before, strict=True):
-            closes = np.concatenate([[entered], strip.closes])
-            links.append(strip.opens & closes[:-1])
-            ends.append(bool(closes[-1]))
-        if self._after is None:
-            return tuple(links), None
-        goes_on = (end and drawn for end, drawn in zip(ends, self._after.drawn, strict=True))
-        return tuple(links), replace(self._after, linked=tuple(goes_on))
-
-
-def _neighbour(row: Array, x: Array, ys: Sequence[Array], at: int) -> Neighbour:
-    return Neighbour(int(row[at]), x[at].item(), tuple(y[at].item() for y in ys))
-
-
-def _by_column(pieces: Pieces) -> Pieces:
-    return pieces.take(np.argsort(pieces.column, kind="stable")).merge(across_gaps=True)
-
-
-def _edges_not_drawn(y: FieldBuckets, column: Array, candidates: Array) -> Array:
-    """Of these buckets: a column's first or last one whose first or last value is not drawn.
-
-    Between them it does not matter: the column's first and last drawn value lie outside.
-    """
-    if not candidates.size:
-        return candidates
-    at = column[candidates]
-    changes = at[1:] != at[:-1]
-    begins, ends = np.concatenate([[True], changes]), np.concatenate([changes, [True]])
-    first_open = ~np.isfinite(y.first[candidates])
-    last_open = ~np.isfinite(y.last[candidates])
-    open_ends: Array = candidates[(begins & first_open) | (ends & last_open)]
-    return open_ends
+        pieces = self._pieces
+        linked = tuple(np.zeros(pieces.line.size, bool) for _ in pieces.fields)
+        counts = _counts(pieces, self.unplaced)
+        return Envelope(False, True, *counts, None, None, pieces, linked)

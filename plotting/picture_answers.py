@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,24 +13,32 @@ from asgiref.sync import sync_to_async
 from catalog.errors import TooLarge
 from catalog.snapshot import FieldInfo, SeriesInfo
 from catalog.types import DataType, dump_value
+from plotting.ahead import in_sends, one_ahead
 from plotting.answers import MAX_JSON_VALUES, describe_field, dump_column
 from plotting.density import Picture
+from plotting.envelopes import RunEnvelope, Subject
 from plotting.overview import Envelope, Neighbour
 from plotting.picture_requests import Range
-from plotting.pictures import DensityMap, Overview, RunEnvelope, RunPicture, Subject
+from plotting.pictures import DensityMap, Overview, RunPicture
 from runs.frames import MAX_ROWS, Array, Column, lay_out, write_frame
 
 Labelled = list[tuple[dict[str, str], Column]]
 _Item = TypeVar("_Item")
-_INT_WIDTHS = ("u1", "i1", "<u2", "<i2", "<u4", "<i4")
+_INT_WIDTHS = {
+    width: (int(np.iinfo(width).min), int(np.iinfo(width).max))
+    for width in ("u1", "i1", "<u2", "<i2", "<u4", "<i4")
+}
+_SOME = 16  # values by which most floats show that 32 bits are too few
 
 
 async def stream_overview(overview: Overview) -> AsyncGenerator[bytes]:
-    """The message, one run after the other."""
+    """The message, some runs after the others: while they are sent, the next are drawn."""
     yield _frame({"kind": "overview", **_overview_head(overview)})
-    envelopes = overview.envelopes()
-    while (drawn := await sync_to_async(_next)(envelopes)) is not None:
-        yield _envelope_frame(overview, drawn)
+    batches = overview.envelopes()
+    async with aclosing(one_ahead(lambda: _next_envelopes(overview, batches))) as drawn:
+        async for frames in drawn:
+            for data in in_sends(frames):
+                yield data
     yield _frame({"kind": "end"})
 
 
@@ -57,7 +67,7 @@ def overview_as_json(overview: Overview) -> dict[str, Any]:
     rows = sum(min(query.columns, subject.head.rows) for subject in overview.subjects)
     _check_size(rows * (2 + 6 * strips))
     runs = []
-    for drawn in overview.envelopes():
+    for drawn in chain.from_iterable(overview.envelopes()):
         if (envelope := drawn.envelope) is not None:
             columns = _as_lists(_envelope_columns(overview, envelope))
             runs.append({**_envelope_head(drawn, envelope), "columns": columns})
@@ -126,6 +136,11 @@ def _dump_range(given: Range | None) -> list[Any] | None:
     return None if given is None else [dump_value(bound) for bound in given]
 
 
+def _next_envelopes(overview: Overview, batches: Iterator[list[RunEnvelope]]) -> list[bytes] | None:
+    batch = next(batches, None)
+    return None if batch is None else [_envelope_frame(overview, drawn) for drawn in batch]
+
+
 def _envelope_frame(overview: Overview, drawn: RunEnvelope) -> bytes:
     envelope = drawn.envelope
     if envelope is None:
@@ -142,7 +157,7 @@ def _envelope_head(drawn: RunEnvelope, envelope: Envelope) -> dict[str, Any]:
         "unplaced": envelope.unplaced,
         "not_drawn": list(envelope.not_drawn),
         "sorted": envelope.sorted,
-        "exact": True,
+        "exact": envelope.exact,
         "before": _dump_neighbour(envelope.before),
         "after": _dump_neighbour(envelope.after),
         "rows": envelope.pieces.column.size,
@@ -156,11 +171,11 @@ def _envelope_columns(overview: Overview, envelope: Envelope) -> Labelled:
         ({"part": "rows"}, _column("int", pieces.rows)),
     ]
     ys = overview.query.fields[1:]
-    for field, strip, linked in zip(ys, pieces.strips, envelope.linked, strict=True):
+    for field, records, linked in zip(ys, pieces.fields, envelope.linked, strict=True):
         label = {"field": field.handle}
-        found.append(({"part": "count", **label}, _column("int", strip.count)))
+        found.append(({"part": "count", **label}, _column("int", records["count"])))
         for part in ("first", "least", "greatest", "last"):
-            found.append(({"part": part, **label}, _column(field.data_type, getattr(strip, part))))
+            found.append(({"part": part, **label}, _column(field.data_type, records[part])))
         found.append(({"part": "linked", **label}, _column("bool", linked)))
     return found
 
@@ -238,15 +253,17 @@ def _narrow(values: Array) -> Array:
     if kind == "b":
         return values.astype("u1")
     if kind == "f":
-        with np.errstate(over="ignore"):
-            single = values.astype("<f4")
-        return single if np.array_equal(single, values, equal_nan=True) else values
+        return values.astype("<f4") if _is_single(values[:_SOME]) and _is_single(values) else values
     least, greatest = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    for width in _INT_WIDTHS:
-        limits = np.iinfo(width)
-        if limits.min <= least and greatest <= limits.max:
+    for width, (lowest, highest) in _INT_WIDTHS.items():
+        if lowest <= least and greatest <= highest:
             return values.astype(width)
     return values.astype("<i8")
+
+
+def _is_single(values: Array) -> bool:
+    with np.errstate(over="ignore"):
+        return np.array_equal(values.astype("<f4"), values, equal_nan=True)
 
 
 def _as_lists(columns: Labelled) -> list[dict[str, Any]]:

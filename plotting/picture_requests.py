@@ -14,7 +14,7 @@ from catalog.types import check_text
 from plotting.pixels import Bound
 from runs.filters import RunFilter, parse_filter
 
-OVERVIEW_KEYS = ("filter", "range")
+OVERVIEW_KEYS = ("filter", "range", "exact")
 DENSITY_KEYS = ("filter", "color", "x_range", "y_range", "per_run")
 MAX_COLUMNS = 8_192
 MAX_Y_FIELDS = 16
@@ -34,6 +34,7 @@ class OverviewQuery:
     positions: tuple[int, ...]
     range: Range | None
     columns: int
+    exact: bool
 
     @property
     def fields(self) -> list[FieldInfo]:
@@ -77,6 +78,7 @@ def parse_overview(body: Mapping[str, Any], *, user_name: str) -> OverviewQuery:
         (_parse_axis(body["x"], series, what="x"), *dict.fromkeys(positions)),
         _parse_range(body.get("range"), what="range"),
         _parse_size(body["columns"], MAX_COLUMNS, what="columns"),
+        _parse_switch(body.get("exact"), what="exact"),
     )
 
 
@@ -97,9 +99,6 @@ def parse_density(body: Mapping[str, Any], *, user_name: str) -> DensityQuery:
             field="width",
             limit=MAX_PIXELS,
         )
-    per_run = body.get("per_run", False)
-    if not isinstance(per_run, bool):
-        raise Illegal("illegal_value", "per_run must be true or false.", field="per_run")
     return DensityQuery(
         parse_filter(body.get("filter"), user_name=user_name),
         series,
@@ -108,7 +107,7 @@ def parse_density(body: Mapping[str, Any], *, user_name: str) -> DensityQuery:
         _parse_range(body.get("y_range"), what="y_range"),
         width,
         height,
-        per_run,
+        _parse_switch(body.get("per_run"), what="per_run"),
     )
 
 
@@ -140,6 +139,12 @@ def _parse_size(given: object, limit: int, *, what: str) -> int:
             "illegal_value", f"{what} must be an integer 1 … {limit:,}.", field=what, limit=limit
         )
     return given
+
+
+def _parse_switch(given: object, *, what: str) -> bool:
+    if given is not None and not isinstance(given, bool):
+        raise Illegal("illegal_value", f"{what} must be true or false.", field=what)
+    return bool(given)
 
 
 def _parse_range(given: object, *, what: str) -> Range | None:

@@ -1,4 +1,4 @@
-"""Pictures computed from all rows of many runs, one run after the other, in bounded memory.
+"""Pictures computed from all rows of many runs, in bounded memory.
 
 docs/formats/overview.md is the specification. Nothing here knows about HTTP.
 """
@@ -8,40 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from catalog.snapshot import SeriesInfo
-from catalog.types import WIRE
-from plotting.density import Density, Picture
-from plotting.overview import Drawing, Envelope
+from plotting.density import Density, Picture, visible
+from plotting.envelopes import RunEnvelope, Subject, draw, find_extent
 from plotting.picture_requests import DensityQuery, OverviewQuery, Range
-from plotting.pixels import PixelColumns, pixel_columns
-from runs.buckets import Buckets
-from runs.columns import Head, RowsGone, read_heads
+from plotting.pixels import pixel_columns
+from runs.columns import Head, Page, RowsGone, read_heads, read_pages
 from runs.filters import RunFilter
-from runs.frames import Array
-from runs.overviews import Spans, read_buckets, read_fine_buckets, read_rows
+from runs.overviews import Portion
+from runs.passing import read_likely
 from runs.search import passing_runs
 
-PAGE_ROWS = 65_536
 NOWHERE: Range = (0, 0)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A run of which a picture is made; ``rows`` of its head are behind it at least."""
-
-    run: str
-    head: Head
-
-
-@dataclass(frozen=True)
-class RunEnvelope:
-    """One run's envelope; None: the run was replaced or purged meanwhile."""
-
-    subject: Subject
-    rows_behind: int
-    envelope: Envelope | None
 
 
 @dataclass(frozen=True)
@@ -56,22 +34,29 @@ class RunPicture:
 
 @dataclass(frozen=True)
 class Overview:
-    """An overview whose range is known and whose envelopes are still to be made."""
+    """An overview whose range is known and whose envelopes are still to be made.
+
+    ``seen``: what was read of its only run.
+    """
 
     query: OverviewQuery
     subjects: list[Subject]
     range: Range | None
+    seen: Sequence[Portion] = ()
 
-    def envelopes(self) -> Iterator[RunEnvelope]:
-        """One per run."""
+    def envelopes(self) -> Iterator[list[RunEnvelope]]:
+        """One per run, some runs at a time."""
         low, high = self.range or NOWHERE
         query = self.query
         grid = pixel_columns(query.fields[0].data_type, low, high, query.columns)
-        for subject in self.subjects:
-            try:
-                yield RunEnvelope(subject, *_envelope(subject.head, query, grid))
-            except RowsGone:
-                yield RunEnvelope(subject, 0, None)
+        return draw(
+            self.subjects,
+            query.series,
+            query.positions,
+            grid,
+            exact=query.exact,
+            seen=self.seen,
+        )
 
 
 @dataclass(frozen=True)
@@ -117,13 +102,26 @@ class DensityMap:
             color[0].data_type if color else None,
         )
         for subject in subjects:
+            read = 0
             try:
-                rows = [(0, subject.head.rows)]
-                for _, values in _pages(subject.head, query.series, query.positions, rows):
+                for page in self._pages(subject.head, density):
+                    values = [column.widened() for column in page.columns]
                     density.add(values[0], values[1], values[2] if color else None)
+                    read += page.rows
             except RowsGone:
                 raise _Gone(subject.run) from None
+            density.outside += subject.head.rows - read
         return density
+
+    def _pages(self, head: Head, density: Density) -> Iterator[Page]:
+        """All rows, or (of a part of the plane) those that may be in view, or cannot be drawn."""
+        query = self.query
+        if query.x_range is None and query.y_range is None:
+            return read_pages(head, query.series, query.positions, 0)
+        x, y = query.positions[:2]
+        types = [field.data_type for field in query.series.fields]
+        sieve = visible(x, density.across, y, density.up, types)
+        return read_likely(head, query.series, query.positions, sieve)
 
 
 class _Gone(Exception):
@@ -135,7 +133,11 @@ class _Gone(Exception):
 def plan_overview(query: OverviewQuery) -> Overview:
     """Read the heads, and the range where none was given."""
     subjects = _subjects(query.run_filter, query.series)
-    return Overview(query, subjects, query.range or _extent(subjects, query, query.positions[0]))
+    if query.range is not None:
+        return Overview(query, subjects, query.range)
+    heads = [subject.head for subject in subjects]
+    extent = find_extent(heads, query.series, query.positions)
+    return Overview(query, subjects, extent.range, extent.seen)
 
 
 def plan_density(query: DensityQuery) -> DensityMap:
@@ -157,109 +159,6 @@ def _subjects(run_filter: RunFilter, series: SeriesInfo) -> list[Subject]:
     return [Subject(str(handle), heads[pk]) for pk, handle in ordered if pk in heads]
 
 
-def _extent(
-    subjects: Sequence[Subject], query: OverviewQuery | DensityQuery, position: int
-) -> Range | None:
-    """The least and greatest finite value of all runs; None: there is none."""
-    found = []
-    for subject in subjects:
-        try:
-            found += _extremes(subject.head, query.series, position)
-        except RowsGone:
-            continue
-    return (min(found), max(found)) if found else None
-
-
-def _extremes(head: Head, series: SeriesInfo, position: int) -> list[int | float]:
-    buckets = read_buckets(head, series, [position])
-    [field] = buckets.fields
-    infinite = np.isinf(field.least) | np.isinf(field.greatest)
-    known = ~infinite & (field.count > 0)
-    candidates = [field.least[known], field.greatest[known]]
-    for _, [values] in _pages(head, series, [position], _spans(buckets, infinite)):
-        candidates.append(values[np.isfinite(values)])
-    some = [values for values in candidates if values.size]
-    return [extreme.item() for values in some for extreme in (values.min(), values.max())]
-
-
-def _envelope(head: Head, query: OverviewQuery, grid: PixelColumns) -> tuple[int, Envelope]:
-    buckets = read_buckets(head, query.series, query.positions)
-    rows = int(buckets.stop[-1]) if buckets.stop.size else 0
-    dtypes = [WIRE[field.data_type].canonical for field in query.fields[1:]]
-    drawing = Drawing(grid, dtypes, sorted=buckets.fields[0].sorted)
-    left: Spans = [(0, rows)] if rows else []
-    if drawing.sorted:
-        left = _add_buckets(drawing, buckets, head, query)
-    for numbers, (x, *ys) in _pages(head, query.series, query.positions, left):
-        drawing.add_rows(numbers, x, ys)
-    return rows, drawing.finish()
-
-
-def _add_buckets(drawing: Drawing, buckets: Buckets, head: Head, query: OverviewQuery) -> Spans:
-    """Take buckets, coarse ones first; the rows that they leave open."""
-    raw = drawing.add_buckets(buckets)
-    coarse = raw & buckets.coarse
-    if not coarse.any():
-        return _spans(buckets, raw)
-    opened = _spans(buckets, coarse)
-    chunks = np.unique(buckets.chunk[coarse]).tolist()
-    fine = read_fine_buckets(head, query.series, query.positions, chunks)
-    fine = fine.take(_inside(fine, opened))
-    done = fine.take(~drawing.add_buckets(fine))
-    return sorted([*_spans(buckets, raw & ~coarse), *_without(opened, done)])
-
-
-def _inside(buckets: Buckets, spans: Spans) -> Array:
-    """Which buckets lie wholly inside one of the spans.
-
-    After a compaction between two reads, some may lie across their borders.
-    """
-    starts, stops = np.array(spans, "i8").T
-    at = np.searchsorted(starts, buckets.start, side="right") - 1
-    inside: Array = (at >= 0) & (buckets.stop <= stops[at])
-    return inside
-
-
-def _without(spans: Spans, buckets: Buckets) -> Spans:
-    """What the spans have besides these buckets, which lie inside them."""
-    starts, stops = np.array(spans, "i8").T
-    begins = np.sort(np.concatenate([starts, buckets.stop]))
-    ends = np.sort(np.concatenate([stops, buckets.start]))
-    some = begins < ends
-    return list(zip(begins[some].tolist(), ends[some].tolist(), strict=True))
-
-
-def _spans(buckets: Buckets, which: Array) -> Spans:
-    """The rows of these buckets; neighbours in one."""
-    start, stop = buckets.start[which], buckets.stop[which]
-    if not start.size:
-        return []
-    apart = np.flatnonzero(start[1:] != stop[:-1])
-    begins = start[np.concatenate([[0], apart + 1])]
-    ends = stop[np.concatenate([apart, [start.size - 1]])]
-    return list(zip(begins.tolist(), ends.tolist(), strict=True))
-
-
-def _pages(
-    head: Head, series: SeriesInfo, positions: Sequence[int], spans: Spans
-) -> Iterator[tuple[Array, list[Array]]]:
-    """The numbers and values of these rows, about 64k of them at a time."""
-    for batch in _batches(spans):
-        numbers = np.concatenate([np.arange(start, stop) for start, stop in batch])
-        yield numbers, read_rows(head, series, positions, batch)
-
-
-def _batches(spans: Spans) -> Iterator[Spans]:
-    batch: list[tuple[int, int]] = []
-    room = PAGE_ROWS
-    for start, stop in spans:
-        while start < stop:
-            end = min(stop, start + room)
-            batch.append((start, end))
-            room -= end - start
-            start = end
-            if not room:
-                yield batch
-                batch, room = [], PAGE_ROWS
-    if batch:
-        yield batch
+def _extent(subjects: Sequence[Subject], query: DensityQuery, position: int) -> Range | None:
+    heads = [subject.head for subject in subjects]
+    return find_extent(heads, query.series, [position]).range

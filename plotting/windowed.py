@@ -11,11 +11,12 @@ from catalog.errors import Illegal, TooLarge
 from catalog.snapshot import FieldInfo, SeriesInfo
 from catalog.types import DataType
 from plotting.series_fields import NUMERIC, find_position
-from plotting.wholes import Columns, read_wholes
+from plotting.wholes import Columns, ReadRows, read_wholes
 from plotting.windows import Lines, Window, find_lines, first_values, means
-from runs.columns import PAGE_ROWS, Page, Span
+from runs.columns import Page, Span
 from runs.frames import Column
 
+PAGE_ROWS = 65_536  # results
 MAX_ROWS = 1_000_000  # of a window, and between two
 MAX_GROUP_FIELDS = 20
 # A run's rows are held together to be put in order: 128 MiB, and some times that on the way.
@@ -107,11 +108,15 @@ def check_size(window: Window, positions: Sequence[int], spans: Sequence[Span]) 
 
 
 def read_results(
-    window: Window, spans: Sequence[Span], series: SeriesInfo, positions: Sequence[int]
+    window: Window,
+    spans: Sequence[Span],
+    series: SeriesInfo,
+    positions: Sequence[int],
+    read: ReadRows,
 ) -> Iterator[list[tuple[int, Page | None]]]:
     """The results of each span in pages, like :func:`runs.columns.read_spans`."""
     needed = _needed(window, positions)
-    for index, columns in read_wholes(spans, series, needed):
+    for index, columns in read_wholes(spans, read, needed):
         if columns is None:
             yield [(index, None)]
             continue

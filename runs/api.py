@@ -13,7 +13,8 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from catalog.definitions import resolve_fields
-from catalog.errors import Illegal, Malformed
+from catalog.errors import Illegal, Refused
+from catalog.openapi import refusals
 from catalog.rest import (
     PAGE_PARAMETERS,
     decode_cursor,
@@ -25,10 +26,9 @@ from catalog.rest import (
 from catalog.serializers import page_of
 from runs import append, lifecycle, queries, serializers
 from runs.filters import parse_filter
-from runs.frames import malformed
 from runs.heads import find_living_run, find_run
 from runs.models import Run
-from runs.parsers import FramesParser, JsonAppendParser
+from runs.parsers import FramesParser, JsonAppendParser, name_a_frame, parse_append
 from runs.requests import AppendRequest
 from runs.search import passing_runs
 
@@ -63,7 +63,7 @@ class RunDetail(APIView):
     def get(self, request: Request, handle: str) -> Response:
         return _shown(find_living_run(handle))
 
-    @extend_schema(responses=serializers.DeletedSerializer)
+    @extend_schema(responses={200: serializers.DeletedSerializer})
     def delete(self, request: Request, handle: str) -> Response:
         done = lifecycle.delete_run(find_run(handle))
         return Response({"deleted": done.deleted, "rows": done.rows})
@@ -84,24 +84,23 @@ class RunAppend(APIView):
             "application/json": serializers.AppendSerializer,
             FramesParser.media_type: bytes,
         },
-        responses=serializers.CursorsSerializer,
+        responses={200: serializers.CursorsSerializer, **refusals(409, 410)},
     )
     def post(self, request: Request, handle: str) -> Response:
         try:
-            if not isinstance(request.data, AppendRequest):  # an empty body reaches no parser
-                raise malformed(0, "the body is empty")
-            return Response(append.append(handle, request.data).body())
-        except (Malformed, Illegal) as fault:
-            # A client sets aside the frame or operation that is named, so one always is.
-            if "op" not in fault.details:
-                fault.details.setdefault("frame", 0)
+            sent: object = request.data
+            if not isinstance(sent, AppendRequest):  # an empty body reaches no parser
+                sent = parse_append(FramesParser.media_type, b"")
+            return Response(append.append(handle, sent).body())
+        except Refused as fault:
+            name_a_frame(fault)
             raise
 
 
 class RunCursors(APIView):
     @extend_schema(
         parameters=[OpenApiParameter("writer", OpenApiTypes.STR, required=True)],
-        responses=serializers.CursorsSerializer,
+        responses={200: serializers.CursorsSerializer, **refusals(410)},
     )
     def get(self, request: Request, handle: str) -> Response:
         writer = request.query_params.get("writer", "")
@@ -109,7 +108,7 @@ class RunCursors(APIView):
 
 
 class RunRestore(APIView):
-    @extend_schema(request=None, responses=serializers.RunSerializer)
+    @extend_schema(request=None, responses={200: serializers.RunSerializer, **refusals(409)})
     def post(self, request: Request, handle: str) -> Response:
         run = find_run(handle)
         lifecycle.restore_run(run)
@@ -125,7 +124,7 @@ class RunAttributes(APIView):
 
 
 class RunAttribute(APIView):
-    @extend_schema(responses=serializers.DeletedSerializer)
+    @extend_schema(responses={200: serializers.DeletedSerializer})
     def delete(self, request: Request, handle: str, field: str) -> Response:
         run = find_living_run(handle)
         [found] = resolve_fields([field])
@@ -138,7 +137,9 @@ class RunTags(APIView):
         tags = take(request.data, required=("tags",))["tags"]
         return Response({"added": lifecycle.add_tags(find_living_run(handle), tags)})
 
-    @extend_schema(request=serializers.TagsSerializer, responses=serializers.RemovedSerializer)
+    @extend_schema(
+        request=serializers.TagsSerializer, responses={200: serializers.RemovedSerializer}
+    )
     def delete(self, request: Request, handle: str) -> Response:
         tags = take(request.data, required=("tags",))["tags"]
         return Response({"removed": lifecycle.remove_tags(find_living_run(handle), tags)})

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import struct
-import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import replace
 
 from django.db import IntegrityError
-from django.db.models import F
 from django.utils import timezone
 
-from catalog.errors import Conflict
-from catalog.snapshot import SeriesInfo, load_series
-from runs import frames, group_commit, operations
-from runs.change_notes import note_changes
-from runs.filter_nodes import STALE_AFTER
-from runs.frames import Column
-from runs.heads import lock_head, run_gone, run_to_append
+from catalog.definitions import parse_handle
+from catalog.errors import Conflict, Refused
+from catalog.snapshot import known_series, load_series
+from runs import fault_points, group_commit, operations, statements
+from runs.change_notes import note_append
+from runs.decisions import Cursors, Taken, WriterState, take_frames, take_operations
+from runs.heads import run_gone
 from runs.ids import parse_hex128
-from runs.layouts import dump_layout
 from runs.live import RunChange, publish
-from runs.models import Chunk, ChunkSummary, Gap, Run, RunHead, RunSeries, Stream, Writer
-from runs.ordering import OutOfOrder, decide
+from runs.models import Run
 from runs.requests import AppendRequest, BoundRows, BoundSkip, bind
+from runs.statements import Head, Known, Writing, take_head
 from runs.summaries import summarise
-
-
-@dataclass(frozen=True)
-class Cursors:
-    """What the server has of one writer: rows by series handle, and operations."""
-
-    generation: int
-    rows: dict[str, int]
-    meta: int
-
-    def body(self) -> dict[str, object]:
-        return {"generation": self.generation, "cursors": self.rows, "meta": self.meta}
 
 
 def append(handle: str, request: AppendRequest) -> Cursors:
@@ -46,14 +28,7 @@ def append(handle: str, request: AppendRequest) -> Cursors:
     Raises:
         Gone, Conflict, Illegal, Malformed: as docs/formats/append.md lists; nothing was stored.
     """
-    run = run_to_append(handle)
-    bound = _bind(request)
-    try:
-        return group_commit.commit(lambda: _Append(run, request).carry_out(bound))
-    except IntegrityError:
-        # A series may have been deleted since it was looked up; anything else is our fault.
-        _bind(request)
-        raise
+    return group_commit.carry_out(Append(handle, request))
 
 
 def read_cursors(handle: str, writer: object) -> Cursors:
@@ -62,266 +37,136 @@ def read_cursors(handle: str, writer: object) -> Cursors:
     Raises:
         Gone: the run is unknown or deleted.
     """
-    run = run_to_append(handle)
-    head = RunHead.objects.get(run_id=run.pk)
-    if head.fenced:
+    run = parse_handle(handle)
+    head = statements.read_head(run) if run else None
+    if run is None or head is None or head.fenced:
         raise run_gone(handle)
-    return _WriterState(run, head.generation, parse_hex128(writer, "writer")).cursors()
+    known = statements.read_writer(run, head.generation, parse_hex128(writer, "writer"))
+    return known.writer.cursors()
 
 
-def _bind(request: AppendRequest) -> list[BoundRows | BoundSkip]:
-    return bind(request, load_series(part.series for part in request.parts))
+class Append:
+    """One append: what can be done before its transaction, and what must be done inside."""
 
+    def __init__(self, handle: str, request: AppendRequest) -> None:
+        self.handle, self.request = handle, request
+        self.run = parse_handle(handle)
+        self.bound: list[BoundRows | BoundSkip] = []
 
-class _WriterState:
-    """A writer's streams and operations, as the database has them."""
+    @property
+    def key(self) -> str:
+        return self.handle
 
-    def __init__(self, run: Run, generation: int, writer: uuid.UUID) -> None:
-        self.generation = generation
-        streams = Stream.objects.filter(run=run, generation=generation, writer=writer)
-        streams = streams.annotate(series_handle=F("series__handle"))
-        self.streams: dict[int, Stream] = {}
-        self.handles: dict[int, str] = {}
-        for stream in streams:
-            self.streams[stream.series_id] = stream
-            self.handles[stream.series_id] = str(stream.series_handle)
-        found = Writer.objects.filter(run=run, generation=generation, writer=writer).first()
-        self.is_new = found is None
-        self.writer = found or Writer(run=run, generation=generation, writer=writer)
+    def prepare(self) -> None:
+        """Everything that needs no lock: the catalogue, and whether each value is legal."""
+        try:
+            self.bound = bind(self.request, known_series(self._series()))
+        except Refused:
+            self._bind_anew()  # what is kept of the catalogue knows no names, or old ones
 
-    def cursors(self) -> Cursors:
-        rows = {self.handles[key]: stream.cursor for key, stream in self.streams.items()}
-        return Cursors(self.generation, rows, self.writer.meta_cursor)
+    def carry_out(self) -> Cursors:
+        """Lock, decide, write; inside a transaction."""
+        head, known = self._take_head()
+        before = known.writer
+        taken = self._take(known, head)
+        operated = self._operate(head, before, stores=bool(taken.chunks))
+        after = replace(operated, streams=taken.streams)
+        state = self._state_of_run(head, before, after)
+        meta_changed = after.meta != before.meta or state != head.state
+        version = head.meta_version + meta_changed
+        with statements.writing(head.run_id, head.generation, before.writer) as write:
+            counts = _write_rows(write, known, taken)
+            if meta_changed:
+                write.change_head(version, state)
+        first_rows = any(not known.counts.get(series_id) for series_id in counts)
+        note_append(head.run_id, changed=meta_changed or first_rows)
+        if counts or meta_changed:
+            rows = {taken.streams[series_id].handle: rows for series_id, rows in counts.items()}
+            meta = version if meta_changed else 0
+            publish(RunChange(str(self.run), head.generation, rows, meta))
+        return after.cursors()
 
+    def explain(self, error: Exception) -> Exception:
+        """What is told of a failed transaction: a series may have been deleted meanwhile."""
+        if not isinstance(error, IntegrityError):
+            return error
+        try:
+            self._bind_anew()
+        except Refused as refusal:
+            return refusal
+        return error
 
-@dataclass
-class _New:
-    """Rows of the tables of one append, written together at its end."""
+    def _series(self) -> set[str]:
+        return {part.series for part in self.request.parts}
 
-    streams: dict[int, Stream] = field(default_factory=dict)
-    chunks: list[Chunk] = field(default_factory=list)
-    summaries: list[ChunkSummary] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    grown: set[int] = field(default_factory=set)
+    def _bind_anew(self) -> None:
+        self.bound = bind(self.request, load_series(self._series()))
 
-
-class _Append:
-    """One append inside its transaction."""
-
-    def __init__(self, run: Run, request: AppendRequest) -> None:
-        self.run, self.request = run, request
-        self.head = lock_head(run)
-        if self.head.fenced:
-            raise run_gone(run.handle)
-        self.state = _WriterState(run, request.generation, request.writer)
-        self.before = self.state.cursors()
-        if self.head.generation != request.generation:
+    def _take_head(self) -> tuple[Head, Known]:
+        request = self.request
+        if self.run is None:
+            raise run_gone(self.handle)
+        head, known = take_head(self.run, request.generation, request.writer, timezone.now())
+        fault_points.reached("locked")
+        if head is None or head.fenced:
+            raise run_gone(self.handle)
+        if head.generation != request.generation:
             raise Conflict(
                 "stale_generation",
-                f"Run {run.handle} was replaced: this writer has generation "
-                f"{request.generation}, the run {self.head.generation}. Nothing was stored.",
-                **{**self.before.body(), "generation": self.head.generation},
+                f"Run {self.handle} was replaced: this writer has generation "
+                f"{request.generation}, the run {head.generation}. Nothing was stored.",
+                **{**known.writer.cursors().body(), "generation": head.generation},
             )
-        self.new = _New()
-        self.counts: dict[int, RunSeries] = {}
-        self.changed: dict[str, int] = {}
-        self.first_rows = False  # of the run in a series
+        return head, known
 
-    def carry_out(self, bound: Iterable[BoundRows | BoundSkip]) -> Cursors:
-        bound = list(bound)
-        self._load_counts({item.series.id for item in bound})
-        for item in bound:
-            if isinstance(item, BoundRows):
-                self._take_rows(item)
-            else:
-                self._take_skip(item)
-        meta_changed = self._take_operations()
-        self._write(meta_changed)
-        return self.state.cursors()
-
-    def _load_counts(self, series_ids: set[int]) -> None:
-        key = {"run": self.run, "generation": self.request.generation}
-        for count in RunSeries.objects.filter(**key, series_id__in=series_ids):
-            self.counts[count.series_id] = count
-        for series_id in series_ids - set(self.counts):
-            self.counts[series_id] = RunSeries(**key, series_id=series_id, rows=0)
-
-    def _stream(self, series: SeriesInfo) -> Stream:
-        if series.id not in self.state.streams:
-            self.state.handles[series.id] = series.handle
-            self.state.streams[series.id] = Stream(
-                run=self.run,
-                generation=self.request.generation,
-                writer=self.request.writer,
-                series_id=series.id,
-                cursor=0,
-            )
-        return self.state.streams[series.id]
-
-    def _decide(self, item: BoundRows | BoundSkip, stream: Stream) -> tuple[int, int]:
+    def _take(self, known: Known, head: Head) -> Taken:
+        if any(item.series.id not in known.counts for item in self.bound):
+            # A series without a stream may be deleted, and is then still known here.
+            self._bind_anew()
+            known.counts.update(statements.read_counts(head.run_id, head.generation))
         try:
-            take = decide(cursor=stream.cursor, first=item.first, count=item.rows)
-        except OutOfOrder:
-            raise self._gap(
-                f"Series {item.series.name!r}: rows {stream.cursor} … {item.first - 1} of this "
-                "writer are missing; send from the cursor, or declare a skip.",
-                series=item.series.name,
-                frame=item.index,
-            ) from None
-        return take.known, take.cursor
+            return take_frames(known.writer, self.bound)
+        except Conflict:
+            self._bind_anew()  # for the words: names may have changed
+            return take_frames(known.writer, self.bound)
 
-    def _gap(self, message: str, **place: object) -> Conflict:
-        return Conflict("gap", message, **place, **self.before.body())
+    def _operate(self, head: Head, before: WriterState, *, stores: bool) -> WriterState:
+        """Apply the new operations; the writer afterwards, as it is then written."""
+        after = replace(before, state="running") if stores else before
+        request = self.request
+        if request.meta_first is not None:
+            take = take_operations(before, request.meta_first, len(request.ops))
+            if new := request.ops[take.known :]:
+                run = Run.objects.get(pk=head.run_id)
+                for index, op in enumerate(new, start=take.known):
+                    after = operations.apply(run, after, op, index)
+            after = replace(after, meta=take.cursor)
+        if after != before or before.is_new:
+            with statements.writing(head.run_id, head.generation, after.writer) as write:
+                write.set_writer(after.meta, after.state)
+        return after
 
-    def _take_rows(self, item: BoundRows) -> None:
-        stream = self._stream(item.series)
-        known, cursor = self._decide(item, stream)
-        if known < item.rows:
-            columns = [column.rows_from(known, item.rows) for column in item.columns]
-            self._chain(item, columns, stream)
-            self._store(item, columns, trimmed=known > 0)
-        elif item.rows and cursor == item.first + item.rows and stream.crc:
-            self._compare(item, _unpack(bytes(stream.crc)))
-        self._advance(stream, cursor)
-
-    def _advance(self, stream: Stream, cursor: int) -> None:
-        if cursor != stream.cursor or stream._state.adding:
-            stream.cursor = cursor
-            self.new.streams[stream.series_id] = stream
-
-    def _chain(self, item: BoundRows, columns: list[Column], stream: Stream) -> None:
-        starts = _unpack(bytes(stream.crc)) or (0,) * len(columns)
-        chained = tuple(column.crc(start) for column, start in zip(columns, starts, strict=True))
-        self._compare(item, chained)
-        stream.crc = _pack(chained)
-
-    def _compare(self, item: BoundRows, ours: tuple[int, ...]) -> None:
-        for known, theirs, computed in zip(item.series.fields, item.crcs or (), ours, strict=False):
-            if theirs != computed:
-                raise Conflict(
-                    "diverged",
-                    f"Series {item.series.name!r}, field {known.name!r}: the rows differ from what "
-                    "this writer sent before. Two processes may share one writer id. "
-                    "Nothing of this request was stored.",
-                    series=item.series.name,
-                    field=known.name,
-                    frame=item.index,
-                    **self.before.body(),
-                )
-
-    def _store(self, item: BoundRows, columns: list[Column], *, trimmed: bool) -> None:
-        count = self.counts[item.series.id]
-        rows = columns[0].rows
-        if item.body is None or trimmed:
-            entries, parts = frames.lay_out(columns)
-            data: bytes | memoryview = b"".join(parts)
-        else:
-            entries, data = list(item.entries), bytes(item.body)
-        key = {
-            "run": self.run,
-            "generation": self.request.generation,
-            "series_id": item.series.id,
-            "first_row": count.rows,
-            "rows": rows,
-        }
-        self.new.chunks.append(Chunk(**key, layout=dump_layout(entries), data=data))
-        self.new.summaries.append(ChunkSummary(**key, level=0, data=summarise(columns)))
-        self.first_rows = self.first_rows or count.rows == 0
-        count.rows += rows
-        self.new.grown.add(item.series.id)
-        self.changed[item.series.handle] = count.rows
-
-    def _take_skip(self, item: BoundSkip) -> None:
-        stream = self._stream(item.series)
-        known, cursor = self._decide(item, stream)
-        if known < item.rows:
-            self.new.gaps.append(
-                Gap(
-                    run=self.run,
-                    generation=self.request.generation,
-                    writer=self.request.writer,
-                    series_id=item.series.id,
-                    first_row=stream.cursor,
-                    rows=item.rows - known,
-                    reason=item.reason,
-                )
-            )
-            stream.crc = b""
-        self._advance(stream, cursor)
-
-    def _take_operations(self) -> bool:
-        """Apply the new operations; whether anything that is shown of the run changed."""
-        writer, before = self.state.writer, (self.state.writer.state, self.head.state)
-        if self.changed:
-            writer.state = "running"
-        applied = self._apply_new_operations()
-        if self.state.is_new:
-            writer.save(force_insert=True)
-        elif applied or writer.state != before[0]:
-            writer.save(force_update=True)
-        if self.state.is_new or writer.state != before[0]:
-            self.head.state = operations.state_of_run(self.run, self.head.generation)
-        return applied or self.head.state != before[1]
-
-    def _apply_new_operations(self) -> bool:
-        writer, request = self.state.writer, self.request
-        if request.meta_first is None:
-            return False
-        try:
-            take = decide(
-                cursor=writer.meta_cursor, first=request.meta_first, count=len(request.ops)
-            )
-        except OutOfOrder:
-            raise self._gap(
-                f"Operations {writer.meta_cursor} … {request.meta_first - 1} of this writer "
-                "are missing; send from the cursor."
-            ) from None
-        for index, op in enumerate(request.ops[take.known :], start=take.known):
-            operations.apply(self.run, writer, op, index)
-        writer.meta_cursor = take.cursor
-        return take.known < len(request.ops)
-
-    def _write(self, meta_changed: bool) -> None:
-        Chunk.objects.bulk_create(self.new.chunks)
-        ChunkSummary.objects.bulk_create(self.new.summaries)
-        Gap.objects.bulk_create(self.new.gaps)
-        Stream.objects.bulk_create(
-            self.new.streams.values(),
-            update_conflicts=True,
-            unique_fields=["run", "generation", "writer", "series"],
-            update_fields=["cursor", "crc"],
-        )
-        RunSeries.objects.bulk_create(
-            [self.counts[series_id] for series_id in self.new.grown],
-            update_conflicts=True,
-            unique_fields=["run", "generation", "series"],
-            update_fields=["rows"],
-        )
-        now = timezone.now()
-        if meta_changed or self.first_rows or _was_asleep(self.head, now):
-            note_changes([self.run.pk])
-        self.head.last_append_at = now
-        self.head.meta_version += meta_changed
-        self.head.save(update_fields=["last_append_at", "meta_version", "state"])
-        if self.changed or meta_changed:
-            publish(
-                RunChange(
-                    str(self.run.handle),
-                    self.head.generation,
-                    self.changed,
-                    self.head.meta_version if meta_changed else 0,
-                )
-            )
+    def _state_of_run(self, head: Head, before: WriterState, after: WriterState) -> str:
+        if before.is_new or after.state != before.state:
+            return operations.state_of_run(head.run_id, head.generation)
+        return head.state
 
 
-def _was_asleep(head: RunHead, now: datetime) -> bool:
-    """Silent for so long that no index looks after it any more."""
-    return head.last_append_at is None or head.last_append_at < now - STALE_AFTER
-
-
-def _pack(crcs: tuple[int, ...]) -> bytes:
-    return struct.pack(f"<{len(crcs)}I", *crcs)
-
-
-def _unpack(packed: bytes) -> tuple[int, ...]:
-    return struct.unpack(f"<{len(packed) // 4}I", packed)
+def _write_rows(write: Writing, known: Known, taken: Taken) -> dict[int, int]:
+    """Number and write what was taken; the new counts of the series that grew."""
+    counts: dict[int, int] = {}
+    for chunk in taken.chunks:
+        series_id, rows = chunk.series.id, chunk.rows
+        first_row = counts.get(series_id, known.counts.get(series_id, 0))
+        counts[series_id] = first_row + rows
+        write.add_chunk(series_id, first_row, rows, chunk.layout, chunk.data)
+        write.add_summary(series_id, first_row, rows, summarise(chunk.columns))
+    fault_points.reached("chunks written")
+    for series_id, count in counts.items():
+        write.set_count(series_id, count)
+    for gap in taken.gaps:
+        write.add_gap(gap)
+    for series_id in taken.moved:
+        write.move_stream(series_id, taken.streams[series_id])
+    fault_points.reached("cursors written")
+    return counts

@@ -1,130 +1,111 @@
-"""Summaries as arrays: the buckets of a run, one after the other. Pure numpy; store.md."""
+"""Summaries as arrays: the chunks of some runs, and buckets of them. Pure numpy; store.md."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from catalog.types import DataType
 from runs.frames import Array
-from runs.summaries import BUCKET_ROWS, FAN
-
-# first_row, rows, level, data of one row of runs_chunksummary
-Stored = tuple[int, int, int, bytes]
-_PARTS = ("first", "last", "least", "greatest", "sum", "count")
-KEPT = ("first", "last", "least", "greatest", "count")
+from runs.summaries import BUCKET_ROWS, FAN, bucket_rows
 
 
 @dataclass(frozen=True)
-class FieldBuckets:
-    """One value per bucket. ``count``: values that are not NaN; the extremes are over these.
+class Chunks:
+    """Where rows of some runs lie: run after run, and in each in order.
 
-    ``sorted``: the field's values never fall over all the buckets, and none is NaN.
+    Attributes:
+        run: the index of its run in the request.
+        first_row, rows: as stored.
+        top: its last level.
     """
 
-    first: Array
-    last: Array
-    least: Array
-    greatest: Array
-    count: Array
-    sorted: bool
+    run: Array
+    first_row: Array
+    rows: Array
+    top: Array
+
+    def take(self, which: Array | slice) -> Chunks:
+        return Chunks(self.run[which], self.first_row[which], self.rows[which], self.top[which])
+
+    @property
+    def stop(self) -> Array:
+        return self.first_row + self.rows
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Buckets ``begin … end−1`` of a chunk at a level; one after the other, none empty."""
+
+    chunk: Array
+    level: Array
+    begin: Array
+    end: Array
+
+    def merged(self) -> Ranges:
+        """The same buckets, neighbours in one range."""
+        apart = (self.chunk[1:] != self.chunk[:-1]) | (self.level[1:] != self.level[:-1])
+        apart |= self.begin[1:] != self.end[:-1]
+        heads = np.concatenate([[0], np.flatnonzero(apart) + 1])
+        tails = np.append(heads[1:] - 1, self.chunk.size - 1)
+        return Ranges(self.chunk[heads], self.level[heads], self.begin[heads], self.end[tails])
 
 
 @dataclass(frozen=True)
 class Buckets:
-    """Rows ``start … stop−1`` of each bucket, in rising order; ``fields`` as they were asked.
+    """Rows ``start … stop−1`` of ``run``, in ``chunk``, each with a record for each field asked."""
 
-    ``chunk``: the first row of the chunk that a bucket is of. Buckets may be of several levels.
-    """
-
+    run: Array
+    chunk: Array
     start: Array
     stop: Array
-    chunk: Array
-    fields: tuple[FieldBuckets, ...]
+    fields: tuple[Array, ...]
 
     @property
-    def coarse(self) -> Array:
-        """Whether a bucket is of an upper level."""
-        return self.stop - self.start > BUCKET_ROWS
+    def size(self) -> int:
+        return int(self.start.size)
 
     def take(self, which: Array) -> Buckets:
-        fields = (
-            replace(field, **{name: getattr(field, name)[which] for name in KEPT})
-            for field in self.fields
+        fields = tuple(records[which] for records in self.fields)
+        return Buckets(
+            self.run[which], self.chunk[which], self.start[which], self.stop[which], fields
         )
-        return Buckets(self.start[which], self.stop[which], self.chunk[which], tuple(fields))
 
 
-def decode(
-    chunks: Sequence[Stored], data_types: Sequence[DataType], positions: Sequence[int]
-) -> Buckets:
-    """The buckets of chunks in rising order, for the fields at these places in the series."""
-    first_row, rows, level = (np.array([chunk[at] for chunk in chunks], "i8") for at in range(3))
-    each = BUCKET_ROWS * FAN**level
-    number = -(-rows // each)
+def of_ranges(chunks: Chunks, ranges: Ranges, fields: Sequence[Array]) -> Buckets:
+    """The buckets of these ranges, whose records are ``fields``, one array per field."""
+    number = ranges.end - ranges.begin
     offset = np.cumsum(number) - number
-    total = int(number.sum())
-    within = np.arange(total) - np.repeat(offset, number)
-    start = np.repeat(first_row, number) + np.repeat(each, number) * within
-    stop = np.minimum(start + np.repeat(each, number), np.repeat(first_row + rows, number))
-    filled = _Filled(total, [data_types[position] for position in positions])
-    # Chunks with as many buckets lie alike, and are decoded together: a call for each of ten
-    # thousand small ones would take longer than everything else.
-    for alike in np.unique(number).tolist():
-        which = np.flatnonzero(number == alike)
-        raw = _stack([chunks[index][3] for index in which.tolist()])
-        into = (offset[which, None] + np.arange(alike)).ravel()
-        filled.take(raw, into, alike, data_types, positions)
-    return Buckets(start, stop, np.repeat(first_row, number), filled.fields(offset))
+    index = np.arange(int(number.sum())) - np.repeat(offset - ranges.begin, number)
+    rows = np.repeat(BUCKET_ROWS * FAN**ranges.level, number)
+    chunk = np.repeat(ranges.chunk, number)
+    first = chunks.first_row[chunk]
+    start = first + index * rows
+    stop = np.minimum(start + rows, first + chunks.rows[chunk])
+    return Buckets(chunks.run[chunk], chunk, start, stop, tuple(fields))
 
 
-def _stack(blobs: Sequence[bytes]) -> Array:
-    return np.frombuffer(b"".join(blobs), "u1").reshape(len(blobs), -1)
+def all_ranges(chunks: Chunks) -> Ranges:
+    """The last level of each chunk, whole."""
+    rows = BUCKET_ROWS * FAN**chunks.top
+    end = -(-chunks.rows // rows)
+    return Ranges(np.arange(chunks.rows.size), chunks.top, np.zeros_like(end), end)
 
 
-class _Filled:
-    """Arrays of all buckets, filled group by group."""
-
-    def __init__(self, total: int, data_types: Sequence[DataType]) -> None:
-        value = ["<i8" if data_type == "int" else "<f8" for data_type in data_types]
-        self.arrays = [
-            {name: np.empty(total, _dtype(name, dtype)) for name in KEPT} for dtype in value
-        ]
-        self.rising = [True for _ in data_types]
-
-    def take(
-        self,
-        raw: Array,
-        into: Array,
-        number: int,
-        data_types: Sequence[DataType],
-        positions: Sequence[int],
-    ) -> None:
-        """Values out of ``raw``: one row of bytes per chunk, each of ``number`` buckets."""
-        size = 5 * 8 * number + 4 * number + -(4 * number) % 8
-        begin = len(data_types) + -len(data_types) % 8
-        begins = {}
-        for position, data_type in enumerate(data_types):
-            begins[position] = begin
-            begin += size if data_type in ("int", "float") else 0
-        for index, position in enumerate(positions):
-            for place, name in enumerate(_PARTS):
-                if name in self.arrays[index]:
-                    target = self.arrays[index][name]
-                    at = begins[position] + 8 * number * place
-                    part = raw[:, at : at + target.itemsize * number]
-                    target[into] = np.ascontiguousarray(part).view(target.dtype).ravel()
-            self.rising[index] &= bool(raw[:, position].all())
-
-    def fields(self, offset: Array) -> tuple[FieldBuckets, ...]:
-        found = []
-        for arrays, rising in zip(self.arrays, self.rising, strict=True):
-            goes_on = arrays["first"][offset[1:]] >= arrays["last"][offset[1:] - 1]
-            found.append(FieldBuckets(**arrays, sorted=rising and bool(goes_on.all())))
-        return tuple(found)
+def ranges_below(chunks: Chunks, buckets: Buckets, level: Array) -> Ranges:
+    """What buckets consist of at lower levels, one for each."""
+    rows = BUCKET_ROWS * FAN**level
+    first = chunks.first_row[buckets.chunk]
+    begin, end = (buckets.start - first) // rows, -(-(buckets.stop - first) // rows)
+    return Ranges(buckets.chunk, level, begin, end).merged()
 
 
-def _dtype(name: str, value: str) -> str:
-    return "<u4" if name == "count" else value
+def level_for(rows: Array, at_most: Array) -> Array:
+    """The last level whose buckets have at most so many rows and fewer than ``rows``; −1: none."""
+    level = np.full(rows.shape, -1)
+    candidate = 0
+    while (fits := (bucket_rows(candidate) <= at_most) & (bucket_rows(candidate) < rows)).any():
+        level[fits] = candidate
+        candidate += 1
+    return level

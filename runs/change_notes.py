@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import BigIntegerField, Func
 from django.utils import timezone
 
 from runs.models import ChangeNote
 
 KEPT_FOR = timedelta(days=1)
+SILENT_AFTER = timedelta(minutes=10)  # `filter_nodes.STALE_AFTER`; an index looks a minute longer
 
 
 class _Transaction(Func):
@@ -40,6 +41,29 @@ def note_changes(run_ids: Iterable[int]) -> None:
     ChangeNote.objects.bulk_create(
         ChangeNote(run_id=run_id, transaction=_Transaction(), noted_at=now) for run_id in run_ids
     )
+
+
+def note_append(run_id: int, *, changed: bool) -> None:
+    """Note an append that changed more than how many rows there are, or that ends a silence.
+
+    A run that was silent for ten minutes was so in this process, too: what it remembers of its own
+    appends decides, and no append reads anything for it.
+    """
+    now = timezone.now()
+    last = _heard.get(run_id)
+    if changed or last is None or abs(now - last) > SILENT_AFTER:
+        note_changes([run_id])
+    transaction.on_commit(lambda: _remember(run_id, now))
+
+
+_heard: dict[int, datetime] = {}  # by run id: this process's last append that was committed
+_HEARD_RUNS = 100_000
+
+
+def _remember(run_id: int, at: datetime) -> None:
+    if len(_heard) >= _HEARD_RUNS:
+        _heard.clear()  # costs a note for each run that goes on
+    _heard[run_id] = at
 
 
 def forget_old_notes(*, kept_for: timedelta = KEPT_FOR) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -21,8 +22,9 @@ from runs.frames import Column, concatenate
 from runs.layouts import Entry, Slice, parse_layout
 from runs.models import Run
 
-PAGE_ROWS = 65_536
+PAGE_ROWS = 2**18
 PAGE_BYTES = 8 * 2**20
+_PLAN_ROWS = 2**20  # of the spans that are planned together
 _KEYS_AT_ONCE = 1_024
 _SPANS_AT_ONCE = 256
 _LEAST_ROWS = 4_096  # a slice of a big chunk, unless the chunk ends
@@ -96,16 +98,22 @@ def read_spans(
 ) -> Iterator[list[tuple[int, Page | None]]]:
     """Rows of many runs, one run after the other, in batches of pages.
 
-    A batch has about 64k rows or 8 MiB, or is of one chunk and 8 MiB; it is read in two round
-    trips, however many runs it is of. Each page comes with the index of its span; `None` instead of
-    a page: the span's rows are no longer there, and no more of it will come.
+    A batch has about 256k rows or 8 MiB, or is of one chunk and 8 MiB, of however many runs; it is
+    read in one round trip, and where the rows of several batches lie in another one. Each page
+    comes with the index of its span; `None` instead of a page: the span's rows are no longer there,
+    and no more of it will come.
     """
     left = deque((index, span) for index, span in enumerate(spans) if span.first < span.head.rows)
+    planned: deque[list[_Plan]] = deque()
     tries = 0
-    while left:
-        plans = _next_batch(left, series, positions)
+    while left or planned:
+        if not planned:
+            planned.extend(_plan_batches(left, series, positions))
+        plans = planned.popleft()
         pages = _read(plans, series, positions)
-        _put_back(left, plans[len(pages) :])
+        if len(pages) < len(plans):
+            _put_back(left, [*plans[len(pages) :], *chain.from_iterable(planned)])
+            planned.clear()
         tries = 0 if pages else tries + 1
         if tries == _TRIES:
             pages = [(left.popleft()[0], None)]
@@ -168,41 +176,71 @@ class _Plan:
             yield Want(key, begin, self.stop)
 
 
-def _next_batch(
+def _plan_batches(
     left: deque[tuple[int, Span]], series: SeriesInfo, positions: Sequence[int]
-) -> list[_Plan]:
-    """Take from the front of ``left`` what fits into one batch; a span's rest stays there."""
+) -> list[list[_Plan]]:
+    """Take from the front of ``left`` what is known of; a span's rest stays there."""
     candidates = _candidates(left)
     found = select_each(_LAYOUTS, [_layouts_key(span, series) for _, span in candidates])
-    room = _Room(PAGE_ROWS, PAGE_BYTES)
-    plans: list[_Plan] = []
+    batches = _Batches(positions)
     for (index, span), chunks in zip(candidates, found, strict=True):
-        pieces, full = room.fill(span, chunks, positions)
-        if full and not pieces:
-            break
-        plans.append(_Plan(index, span, pieces))
         left.popleft()
-        if pieces and plans[-1].stop < span.head.rows:
-            left.appendleft((index, Span(span.head, plans[-1].stop)))
+        rest = batches.add(index, span, chunks)
+        if rest is not None:
+            left.appendleft((index, rest))
             break
-    return plans
+    return [batch for batch in batches.filled if batch]
 
 
 def _candidates(left: Iterable[tuple[int, Span]]) -> list[tuple[int, Span]]:
-    """Spans at the front that may fit into one batch, by the rows they promise."""
+    """Spans at the front that are planned together, by the rows they promise."""
     chosen: list[tuple[int, Span]] = []
     rows = 0
     for index, span in left:
         rows += span.head.rows - span.first
-        if chosen and (rows > PAGE_ROWS or len(chosen) == _SPANS_AT_ONCE):
+        if chosen and (rows > _PLAN_ROWS or len(chosen) == _SPANS_AT_ONCE):
             break
         chosen.append((index, span))
     return chosen
 
 
+class _Batches:
+    """Plans, batch after batch; only the last one may be empty."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        self._positions = positions
+        self._room = _Room(PAGE_ROWS, PAGE_BYTES)
+        self._last: list[_Plan] = []
+        self.filled = [self._last]
+
+    def add(self, index: int, span: Span, chunks: Sequence[Row]) -> Span | None:
+        """Plan a span as far as these chunks go; what is left of it, if anything is."""
+        rest = span
+        while rest.first < span.head.rows:
+            ahead = [chunk for chunk in chunks if chunk[0] + chunk[1] > rest.first]
+            pieces, full = self._room.fill(rest, ahead, self._positions)
+            if pieces:
+                plan = _Plan(index, rest, pieces)
+                self._last.append(plan)
+                rest = Span(span.head, plan.stop)
+            elif not full:
+                if rest is not span:
+                    return rest
+                self._last.append(_Plan(index, rest, ()))
+                return None
+            if full:
+                self._begin_another()
+        return None
+
+    def _begin_another(self) -> None:
+        self._room = _Room(PAGE_ROWS, PAGE_BYTES)
+        self._last = []
+        self.filled.append(self._last)
+
+
 def _layouts_key(span: Span, series: SeriesInfo) -> list[int]:
     key = [span.head.run_id, span.head.generation, series.id]
-    stop = min(span.head.rows, span.first + PAGE_ROWS)
+    stop = min(span.head.rows, span.first + _PLAN_ROWS)
     return [*key, *key, span.first, stop, _KEYS_AT_ONCE]
 
 
@@ -278,9 +316,13 @@ def _read(
 
 
 def _put_back(left: deque[tuple[int, Span]], unread: Sequence[_Plan]) -> None:
-    if unread and left and left[0][0] == unread[-1].index:
+    """What was planned and not read is planned anew, each span from its first unread row on."""
+    spans: dict[int, Span] = {}
+    for plan in unread:
+        spans.setdefault(plan.index, plan.span)
+    if left and left[0][0] in spans:
         left.popleft()
-    left.extendleft((plan.index, plan.span) for plan in reversed(unread))
+    left.extendleft(reversed(spans.items()))
 
 
 def _merge(

@@ -1,7 +1,7 @@
 """Merging small chunks into segments. Row numbers stay; readers and writers notice nothing.
 
-Segments are built outside of any lock, from rows that never change, and put in the place of their
-chunks in one short transaction, which first looks whether the chunks are still the same.
+Segments are built and stored outside of any lock, from rows that never change, and put in the place
+of their chunks in one short transaction, which first looks whether the chunks are still the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from catalog.snapshot import SeriesInfo, load_series
-from runs import group_commit
+from runs import group_commit, staging
 from runs.blobs import Found, Want, read_chunks
 from runs.frames import Column, concatenate
 from runs.heads import lock_head
@@ -97,6 +97,8 @@ def compact(
         pause_secs: after each segment, so that those who write get their turn.
         stop: asked again and again; True ends the work early.
     """
+    if appended_since is None:
+        staging.drop_all_left()
     done = Compacted()
     for part in _parts(appended_since, timezone.now() - cold_after):
         for merged in _merge_all(part):
@@ -238,17 +240,27 @@ def _column(series: SeriesInfo, place: int, chunks: Sequence[Found]) -> Column:
 
 
 def _exchange(part: _Part, chunks: Sequence[Found], segment: Segment) -> bool:
-    """One transaction, which takes its turn among appends; whether it was done."""
-    return group_commit.commit(lambda: _replace(part, chunks, segment))
+    """Transactions that take their turn among appends; whether it was done."""
+    first, stop = chunks[0].first_row, chunks[-1].first_row + chunks[-1].rows
+    place = staging.Place(part.run, part.generation, part.series.id, first, stop - first)
+    staging.stage(place, segment)
+    done = False
+    try:
+        done = group_commit.commit(lambda: _replace(part, chunks, place, segment))
+    except staging.NotThere:
+        pass
+    finally:
+        if not done:
+            group_commit.commit(lambda: staging.drop(place))
+    return done
 
 
-def _replace(part: _Part, chunks: Sequence[Found], segment: Segment) -> bool:
+def _replace(part: _Part, chunks: Sequence[Found], place: staging.Place, segment: Segment) -> bool:
     """Appends to the run wait meanwhile, so nothing happens here that could be done before."""
     head = lock_head(part.run)
     if head.fenced or head.generation != part.generation:
         return False
-    first, stop = chunks[0].first_row, chunks[-1].first_row + chunks[-1].rows
-    key = {**part.key, "first_row__gte": first, "first_row__lt": stop}
+    key = {**part.key, "first_row__gte": place.first, "first_row__lt": place.first + place.rows}
     present = Chunk.objects.filter(**key).order_by("first_row")
     # Rows never change: chunks of the same rows and layout hold what was read.
     if list(present.values_list("first_row", "rows", "layout")) != [
@@ -256,17 +268,10 @@ def _replace(part: _Part, chunks: Sequence[Found], segment: Segment) -> bool:
     ]:
         return False
     _remove(key)
-    _insert({**part.key, "first_row": first, "rows": stop - first}, segment)
+    staging.unstage(place, segment)
     return True
 
 
 def _remove(key: dict[str, object]) -> None:
     Chunk.objects.filter(**key).delete()
     ChunkSummary.objects.filter(**key).delete()
-
-
-def _insert(key: dict[str, object], segment: Segment) -> None:
-    Chunk.objects.bulk_create([Chunk(**key, layout=segment.layout, data=segment.data)])
-    ChunkSummary.objects.bulk_create(
-        [ChunkSummary(**key, level=level, data=data) for level, data in enumerate(segment.levels)]
-    )

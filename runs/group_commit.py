@@ -1,123 +1,124 @@
-"""Several transactions, one commit: for a database with one writer at a time and a costly fsync.
+"""The threads that write: each has a connection of its own, and carries out what waits in order.
 
-SQLite lets one transaction write at a time, and its busy handler is not fair: eight loggers that
-each wait for the lock and then for the disk leave one of them waiting for a second. Here one thread
-carries out whatever waits, each piece in a savepoint of its own, and commits once for all of them.
-Nobody is answered before that commit.
+A thread that stays keeps its connection and its prepared statements; a request's own thread would
+make both anew. A commit costs an fsync and, on PostgreSQL, a journey: so what waits is committed
+together, and nobody is answered before that commit.
 
-Where no queue runs (PostgreSQL, tests, commands), work is a transaction of its own.
+On SQLite there is one of them: SQLite lets one transaction write at a time, and its busy handler is
+not fair. Each piece of work has a savepoint, and undoes itself alone. On PostgreSQL there are some,
+and the work of one run goes to one of them, so that they do not wait for each other's locks. There
+a savepoint would cost as much as it saves: if one piece fails, all are undone, and each is carried
+out alone. The locks are taken in one order everywhere, that of the keys.
+
+Where no threads run (tests, commands), work is a transaction of its own in the caller's thread.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
+from zlib import crc32
 
 from django.db import connection, transaction
 
-MAX_TOGETHER = 64
+from runs.commit_queue import Answered, CommitQueue, Plain, Work
+
+POSTGRES_THREADS = 2
 
 Result = TypeVar("Result")
 
 
-@dataclass
-class _Job:
-    work: Callable[[], Any]
-    answer: Future[Any] = field(default_factory=Future)
+class Writers:
+    """All writing threads of this process."""
 
-
-class CommitQueue:
-    """One thread with a connection of its own that carries out work in the order it came."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="streamvis-writer")
+    def __init__(self, threads: int, *, savepoints: bool) -> None:
+        self.queues = [CommitQueue(savepoints=savepoints) for _ in range(threads)]
 
     def start(self) -> None:
-        self._thread.start()
+        for one in self.queues:
+            one.start()
 
     def stop(self) -> None:
-        """Finish what was submitted, then end."""
-        self._jobs.put(None)
-        self._thread.join()
+        for one in self.queues:
+            one.stop()
 
-    def submit(self, work: Callable[[], Result]) -> Result:
-        """Carry out ``work`` in the writer's thread; returns, or raises, once it is committed."""
-        job = _Job(work)
-        self._jobs.put(job)
-        result: Result = job.answer.result()
-        return result
+    def put(self, work: Work[Any], answered: Answered) -> None:
+        self.queues[crc32(work.key.encode()) % len(self.queues)].put(work, answered)
 
-    def _run(self) -> None:
-        try:
-            while (first := self._jobs.get()) is not None:
-                if not self._carry_out([first, *self._waiting()]):
-                    return
-        finally:
-            connection.close()
+    def submit(self, work: Work[Result]) -> Result:
+        """Wait for ``work``; returns, or raises, once it is committed."""
+        future: Future[Result] = Future()
 
-    def _waiting(self) -> Iterator[_Job | None]:
-        for _ in range(MAX_TOGETHER - 1):
-            try:
-                yield self._jobs.get_nowait()
-            except queue.Empty:
-                return
+        self.put(work, partial(_settle, future))
+        return future.result()
 
-    def _carry_out(self, taken: list[_Job | None]) -> bool:
-        """One commit for all of them; False when the queue is to end after it."""
-        jobs = [job for job in taken if job is not None]
-        try:
-            with transaction.atomic():
-                done = [(job, *_attempt(job.work)) for job in jobs]
-        except Exception as error:  # noqa: BLE001 - raised again where it was submitted
-            connection.close_if_unusable_or_obsolete()
-            if len(jobs) == 1:
-                jobs[0].answer.set_exception(error)
-            else:  # a constraint that is checked at the commit: one job must not fail the others
-                for job in jobs:
-                    self._carry_out([job])
-        else:
-            for job, result, fault in done:
-                if fault is None:
-                    job.answer.set_result(result)
-                else:
-                    job.answer.set_exception(fault)
-        return None not in taken
+    async def result_of(self, work: Work[Result]) -> Result:
+        """The same without a thread that waits. Who stops waiting stops nothing."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+
+        def answered(result: Result, error: Exception | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, future, result, error)
+
+        self.put(work, answered)
+        return await future
 
 
-def _attempt(work: Callable[[], Any]) -> tuple[Any, Exception | None]:
-    """Work in a savepoint: what it refuses undoes itself alone."""
+def _settle(
+    future: Future[Result] | asyncio.Future[Result], result: Result, error: Exception | None
+) -> None:
+    if future.done():  # also: who asked went away
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+_running: Writers | None = None
+
+
+def running() -> Writers | None:
+    """The writing threads of this process, where it has them."""
+    return _running
+
+
+def carry_out(work: Work[Result]) -> Result:
+    """Wait until ``work`` is committed, by the writing threads or in a transaction of its own."""
+    if _running is not None:
+        return _running.submit(work)
+    work.prepare()
     try:
         with transaction.atomic():
-            return work(), None
-    except Exception as error:  # noqa: BLE001 - raised again in the thread that submitted it
-        return None, error
-
-
-_running: CommitQueue | None = None
+            return work.carry_out()
+    except Exception as error:
+        told = work.explain(error)
+        if told is error:
+            raise
+        raise told from error
 
 
 def commit(work: Callable[[], Result]) -> Result:
-    """Carry out ``work`` in a transaction, together with others where a queue runs."""
-    if _running is not None:
-        return _running.submit(work)
+    """Carry out a function in a transaction, together with others where these commit together."""
+    if _running is not None and connection.vendor == "sqlite":
+        return _running.submit(Plain(work))
     with transaction.atomic():
         return work()
 
 
 @contextmanager
 def committing_together() -> Iterator[None]:
-    """Run the queue of this process, on databases that gain by it."""
+    """Run the writing threads of this process."""
     global _running
-    if connection.vendor != "sqlite":
-        yield
-        return
-    _running = CommitQueue()
+    if connection.vendor == "sqlite":
+        _running = Writers(1, savepoints=True)
+    else:
+        _running = Writers(POSTGRES_THREADS, savepoints=False)
     _running.start()
     try:
         yield

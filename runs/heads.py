@@ -40,18 +40,6 @@ def find_living_run(handle: str) -> Run:
     return run
 
 
-def run_to_append(handle: str) -> Run:
-    """The run an append names.
-
-    Raises:
-        Gone: `run_gone`, unknown or deleted: the writer stops and keeps what it has.
-    """
-    run = _run_of(handle)
-    if run is None:
-        raise run_gone(handle)
-    return run
-
-
 def run_gone(handle: object) -> Gone:
     return Gone(
         "run_gone",

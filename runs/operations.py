@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from catalog.definitions import resolve_fields
 from catalog.errors import Illegal, Refused
 from runs import lifecycle
+from runs.decisions import WriterState
 from runs.models import Attribute, Run, Writer
 
 STATES = ("running", "finished", "failed")
 
 
-def apply(run: Run, writer: Writer, op: Mapping[str, Any], index: int) -> None:
-    """Apply one operation, inside the append's transaction.
+def apply(run: Run, writer: WriterState, op: Mapping[str, Any], index: int) -> WriterState:
+    """Apply one operation, inside the append's transaction; the writer after it.
 
     Raises:
         Illegal: naming `op`, its index in the request.
@@ -29,18 +31,19 @@ def apply(run: Run, writer: Writer, op: Mapping[str, Any], index: int) -> None:
         elif kind == "add_tags":
             lifecycle.put_tags(run, op.get("tags"))
         elif kind == "state":
-            writer.state = _parse_state(op.get("state"))
+            return replace(writer, state=_parse_state(op.get("state")))
         elif kind != "skip":
             raise Illegal("unknown_operation", f"There is no operation {kind!r:.60}.")
     except Refused as fault:
         fault.details["op"] = index
         raise
+    return writer
 
 
-def state_of_run(run: Run, generation: int) -> str:
+def state_of_run(run_id: int, generation: int) -> str:
     """failed when one of its writers failed, else running while one runs, else finished."""
     states = set(
-        Writer.objects.filter(run=run, generation=generation).values_list("state", flat=True)
+        Writer.objects.filter(run_id=run_id, generation=generation).values_list("state", flat=True)
     )
     return next((state for state in ("failed", "running") if state in states), "finished")
 

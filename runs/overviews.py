@@ -1,193 +1,202 @@
-"""Reading for pictures: summaries without a blob, and single rows out of big blobs.
+"""Reading for pictures: the summaries of many runs.
 
 As in `runs.columns`, no transaction stays open between calls: rows never change, and how they lie
-in chunks may.
+in chunks may. Every call reads for many runs at once.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 import numpy as np
 
 from catalog.snapshot import SeriesInfo
-from catalog.types import WIRE, DataType
-from runs.blobs import Row, Want, read_chunks, select_each
-from runs.buckets import Buckets, decode
-from runs.columns import Head, RowsGone
+from catalog.types import DataType
+from runs.blobs import select_each
+from runs.bucket_blobs import Part, SummaryMoved, read_parts
+from runs.buckets import Buckets, Chunks, Ranges, all_ranges, of_ranges
+from runs.columns import Head
 from runs.frames import Array
-from runs.layouts import PLAIN, Entry, Slice, parse_layout
+from runs.places import Key, Place, one_of
+from runs.summaries import BUCKET_ROWS, FAN, RECORDS, bucket_count, bucket_rows
 
-# (first row, row after the last), rising and apart
-Spans = Sequence[tuple[int, int]]
-_ATTEMPTS = 5
-
-# Sorted by us: a sort in the database would copy the blobs.
-_COARSE = (
-    "SELECT first_row, rows, level, data FROM runs_chunksummary s WHERE run_id = %s "
-    "AND generation = %s AND series_id = %s AND level IN (0, 1) AND (level = 1 OR NOT EXISTS "
-    "(SELECT 1 FROM runs_chunksummary c WHERE c.run_id = s.run_id AND c.generation = s.generation "
-    "AND c.series_id = s.series_id AND c.level = 1 AND c.first_row = s.first_row))"
-)
-_FINE = (
-    "SELECT first_row, rows, level, data FROM runs_chunksummary WHERE run_id = %s "
-    "AND generation = %s AND series_id = %s AND level = 0 AND first_row = %s"
-)
-_CHUNKS = (
-    "SELECT first_row, rows, layout FROM runs_chunk WHERE run_id = %s AND generation = %s "
-    "AND series_id = %s AND first_row >= COALESCE((SELECT MAX(first_row) FROM runs_chunk "
-    "WHERE run_id = %s AND generation = %s AND series_id = %s AND first_row <= %s), 0) "
-    "AND first_row < %s ORDER BY first_row"
-)
+CHUNKS_AT_ONCE = 4_096
+MOST_BUCKETS = 65_536  # of last levels, held at a time
 
 
-class _Moved(Exception):
-    """The chunks changed between two statements."""
-
-
-def read_buckets(head: Head, series: SeriesInfo, positions: Sequence[int]) -> Buckets:
-    """Buckets of all rows of a run: at least those of its head, whatever came since.
-
-    They are of level 1 where there is one, else of level 0.
-
-    Raises:
-        RowsGone: they are not all there.
-    """
-    [stored] = select_each(_COARSE, [[head.run_id, head.generation, series.id]])
-    stored.sort(key=itemgetter(0))
-    end = 0
-    for first_row, rows, *_ in stored:
-        if first_row != end:
-            raise RowsGone
-        end += rows
-    if end < head.rows:
-        raise RowsGone
-    return _decode(stored, series, positions)
-
-
-def read_fine_buckets(
-    head: Head, series: SeriesInfo, positions: Sequence[int], chunks: Sequence[int]
-) -> Buckets:
-    """The level-0 buckets of the chunks that begin at these rows, as far as they still do."""
-    key = [head.run_id, head.generation, series.id]
-    found = select_each(_FINE, [[*key, first_row] for first_row in chunks])
-    return _decode([row for rows in found for row in rows], series, positions)
-
-
-def _decode(stored: Sequence[Row], series: SeriesInfo, positions: Sequence[int]) -> Buckets:
-    data_types = [field.data_type for field in series.fields]
-    return decode(stored, data_types, positions)
-
-
-def read_rows(
-    head: Head, series: SeriesInfo, positions: Sequence[int], spans: Spans
-) -> list[Array]:
-    """Values of these rows, as int64 or float64, one array per position; one after the other.
-
-    Only the bytes of these rows and fields are read.
-
-    Raises:
-        RowsGone: they are not all there.
-    """
-    for _ in range(_ATTEMPTS):
-        try:
-            return _read_rows(head, series, positions, spans)
-        except _Moved:
-            continue
-    raise RowsGone
+class Moved(Exception):
+    """Rows are not where they were looked for: chunks were merged meanwhile, or they are gone."""
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """Rows ``begin … begin+rows−1``, counted from the chunk's first."""
+class View:
+    """Some fields of a series in some runs."""
 
-    begin: int
-    rows: int
+    heads: Sequence[Head]
+    series: SeriesInfo
+    positions: Sequence[int]
+
+    def key(self, run: int) -> Key:
+        head = self.heads[run]
+        return head.run_id, head.generation, self.series.id
+
+    @property
+    def data_types(self) -> list[DataType]:
+        return [field.data_type for field in self.series.fields]
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What is needed of one chunk."""
+class Portion:
+    """The last level of some chunks, whole.
 
-    first_row: int
-    rows: int
-    layout: str
-    pieces: list[_Piece]
+    ``never_falls``: for each chunk (row) and field (column).
+    """
 
-    def slices(self, positions: Sequence[int]) -> list[Slice]:
-        return [
-            place
-            for entry in self._entries(positions)
-            for piece in (self.pieces if entry.coding == PLAIN else self.pieces[:1])
-            for place in entry.slices(piece.begin, piece.begin + piece.rows)
-        ]
-
-    def unpack(self, data: Sequence[bytes], positions: Sequence[int]) -> Iterator[Array]:
-        """The values of each position, from what :meth:`slices` named."""
-        left = iter(data)
-        for entry in self._entries(positions):
-            if entry.coding == PLAIN:
-                yield np.frombuffer(b"".join(next(left) for _ in self.pieces), f"<{entry.dtype}")
-                continue
-            one = next(left)
-            yield np.concatenate([_decoded(entry, piece, one) for piece in self.pieces])
-
-    def _entries(self, positions: Sequence[int]) -> list[Entry]:
-        entries = parse_layout(self.layout)
-        return [entries[position] for position in positions]
+    chunks: Chunks
+    buckets: Buckets
+    never_falls: Array
 
 
-def _decoded(entry: Entry, piece: _Piece, data: bytes) -> Array:
-    data_type: DataType = "float" if entry.dtype[0] == "f" else "int"
-    return entry.open(data_type, piece.begin, piece.begin + piece.rows, [data]).expanded()
-
-
-def _read_rows(
-    head: Head, series: SeriesInfo, positions: Sequence[int], spans: Spans
-) -> list[Array]:
-    key = (head.run_id, head.generation, series.id)
-    [chunks] = select_each(_CHUNKS, [[*key, *key, spans[0][0], spans[-1][1]]])
-    parts = list(_parts(chunks, spans))
-    read = read_chunks(
-        [
-            Want(key, part.first_row, part.first_row + 1, tuple(part.slices(positions)))
-            for part in parts
-        ]
-    )
-    found: list[list[Array]] = [[] for _ in positions]
-    for part, chunk in zip(parts, read, strict=True):
-        # Rows of a generation never change: chunks of equal rows and layout hold the same.
-        if [(one.rows, one.layout) for one in chunk] != [(part.rows, part.layout)]:
-            raise _Moved
-        for values, each in zip(found, part.unpack(chunk[0].pieces, positions), strict=True):
-            values.append(each)
-    dtypes = [WIRE[series.fields[position].data_type].canonical for position in positions]
-    with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN like others
-        return [
-            np.concatenate([one.astype(dtype, copy=False) for one in values])
-            for values, dtype in zip(found, dtypes, strict=True)
-        ]
-
-
-def _parts(chunks: Sequence[Row], spans: Spans) -> Iterator[_Part]:
-    """The chunks that have these rows.
+def read_last_levels(view: View) -> Iterator[Portion]:
+    """All chunks of all runs, run after run; at least the rows of their heads, whatever came since.
 
     Raises:
-        RowsGone: some row is in none.
+        Moved: they do not follow each other, or some are missing.
     """
-    left = iter(spans)
-    at, stop = next(left)
-    for first_row, rows, layout in chunks:
-        pieces = []
-        while first_row <= at < first_row + rows:
-            take = min(stop, first_row + rows) - at
-            pieces.append(_Piece(at - first_row, take))
-            at += take
-            if at == stop:
-                at, stop = next(left, (-1, -1))
-        if pieces:
-            yield _Part(first_row, rows, layout, pieces)
-    if at != -1:
-        raise RowsGone
+    at = [0] * len(view.heads)
+    left = list(range(len(view.heads)))
+    while left:
+        chunks, ended = _list_chunks(view, left, at)
+        for run in np.unique(chunks.run).tolist():
+            at[run] = _check_follows(chunks.take(chunks.run == run), at[run])
+        for run in ended:
+            if at[run] < view.heads[run].rows:
+                raise Moved
+        left = [run for run in left if run not in ended]
+        if chunks.rows.size:
+            buckets, never_falls = read_buckets(view, chunks, all_ranges(chunks))
+            yield Portion(chunks, buckets, never_falls)
+
+
+def _check_follows(chunks: Chunks, at: int) -> int:
+    """The row after the last one."""
+    begins = np.concatenate([[at], chunks.stop[:-1]])
+    if (chunks.first_row != begins).any():
+        raise Moved
+    return int(chunks.stop[-1])
+
+
+_LEVEL = (
+    "SELECT first_row, rows FROM runs_chunksummary WHERE run_id = %s AND generation = %s "
+    "AND series_id = %s AND level = %s AND first_row >= %s ORDER BY first_row LIMIT %s"
+)
+
+
+def _list_chunks(view: View, runs: Sequence[int], at: Sequence[int]) -> tuple[Chunks, set[int]]:
+    """The next chunks from row ``at`` of each run, not too many; which runs end in them."""
+    known = _list_short(view, runs) if not any(at) else None
+    if known is None:
+        known = _list_next(view, runs, at)
+    listed: list[tuple[int, int, int, bool]] = []
+    ended: set[int] = set()
+    room = MOST_BUCKETS
+    for run, (every, segments) in zip(runs, known, strict=True):
+        for first_row, rows in every:
+            room -= _last_level_buckets(rows, is_segment=first_row in segments)
+            if room < 0 and listed:
+                return _as_chunks(listed), ended
+            listed.append((run, first_row, rows, first_row in segments))
+        if len(every) < CHUNKS_AT_ONCE:
+            ended.add(run)
+    return _as_chunks(listed), ended
+
+
+# First row and rows of some chunks of a run in order, and which of them are segments.
+Listed = tuple[list[tuple[int, int]], set[int]]
+_SHORT = (
+    "SELECT run_id, level, first_row, rows FROM runs_chunksummary WHERE {runs} AND generation = %s "
+    "AND series_id = %s AND level IN (0, 1) LIMIT %s"
+)
+
+
+def _list_short(view: View, runs: Sequence[int]) -> list[Listed] | None:
+    """All chunks of runs that have few; None: they have not."""
+    by_generation: dict[int, list[int]] = defaultdict(list)
+    for run in runs:
+        by_generation[view.heads[run].generation].append(view.heads[run].run_id)
+    found: dict[int, Listed] = {view.heads[run].run_id: ([], set()) for run in runs}
+    for generation, ids in by_generation.items():
+        statement = _SHORT.format(runs=one_of(len(ids)))
+        [rows] = select_each(statement, [[*ids, generation, view.series.id, CHUNKS_AT_ONCE]])
+        if len(rows) == CHUNKS_AT_ONCE:
+            return None
+        for run, level, first_row, count in rows:
+            every, segments = found[run]
+            if level:
+                segments.add(first_row)
+            else:
+                every.append((first_row, count))
+    for every, _ in found.values():
+        every.sort()
+    return [found[view.heads[run].run_id] for run in runs]
+
+
+def _list_next(view: View, runs: Sequence[int], at: Sequence[int]) -> list[Listed]:
+    asked = [[*view.key(run), level, at[run], CHUNKS_AT_ONCE] for run in runs for level in (0, 1)]
+    found = iter(select_each(_LEVEL, asked))
+    return [(next(found), {first_row for first_row, _ in next(found)}) for _ in runs]
+
+
+def _last_level_buckets(rows: int, *, is_segment: bool) -> int:
+    return FAN if is_segment else bucket_count(rows, 0)
+
+
+def _as_chunks(listed: Sequence[tuple[int, int, int, bool]]) -> Chunks:
+    run, first_row, rows, top = (np.array([one[at] for one in listed], "i8") for at in range(4))
+    level = 1
+    while (longer := (top == level) & (-(-rows // bucket_rows(level)) > FAN)).any():
+        top[longer] += 1
+        level += 1
+    return Chunks(run, first_row, rows, top)
+
+
+def read_buckets(view: View, chunks: Chunks, ranges: Ranges) -> tuple[Buckets, Array]:
+    """These buckets, in order; and for each (chunk, level) of the ranges which fields never fall.
+
+    Raises:
+        Moved: a chunk is not there any more.
+    """
+    parts = list(_parts(view, chunks, ranges))
+    try:
+        pieces = read_parts(parts, view.data_types, view.positions)
+    except SummaryMoved:
+        raise Moved from None
+    fields = []
+    for place, position in enumerate(view.positions):
+        joined = b"".join(
+            piece
+            for part, found in zip(parts, pieces, strict=True)
+            for piece in found[1 + place * len(part.ranges) :][: len(part.ranges)]
+        )
+        fields.append(np.frombuffer(joined, RECORDS[view.data_types[position]]))
+    flags = [[found[0][position] for position in view.positions] for found in pieces]
+    return of_ranges(chunks, ranges, fields), np.array(flags, bool)
+
+
+def _parts(view: View, chunks: Chunks, ranges: Ranges) -> Iterator[Part]:
+    """Ranges of the same chunk and level are one part."""
+    apart = (ranges.chunk[1:] != ranges.chunk[:-1]) | (ranges.level[1:] != ranges.level[:-1])
+    heads = np.concatenate([[0], np.flatnonzero(apart) + 1])
+    tails = np.append(heads[1:], ranges.chunk.size).tolist()
+    each = list(zip(ranges.begin.tolist(), ranges.end.tolist(), strict=True))
+    levels = ranges.level[heads]
+    of = chunks.take(ranges.chunk[heads])
+    buckets = -(-of.rows // (BUCKET_ROWS * FAN**levels))
+    listed = (of.run, of.first_row, of.rows, levels, buckets)
+    keys = [view.key(run) for run in range(len(view.heads))]
+    for head, tail, run, first_row, rows, level, count in zip(
+        heads.tolist(), tails, *(array.tolist() for array in listed), strict=True
+    ):
+        yield Part(Place(keys[run], first_row, rows, level), count, each[head:tail])

@@ -49,7 +49,7 @@ def _levels(buckets: list[summaries.FieldSummary | None]) -> tuple[bytes, ...]:
     while True:
         buckets = [one and summaries.coarsen(one) for one in buckets]
         levels.append(summaries.encode(buckets))
-        if max((one.count.size for one in buckets if one), default=0) <= summaries.FAN:
+        if max((one.records.size for one in buckets if one), default=0) <= summaries.FAN:
             return tuple(levels)
 
 

@@ -1,4 +1,4 @@
-"""The ASGI application: limits, static files, HTTP by Django, WebSockets by Channels."""
+"""The ASGI application: limits, appends, static files, HTTP by Django, WebSockets by Channels."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ django_application = get_asgi_application()  # before any import that needs the 
 
 from plotting.hub import hub  # noqa: E402
 from plotting.urls import websocket_urlpatterns  # noqa: E402
+from runs.append_door import take_appends  # noqa: E402
 from streamvis_site.limits import Receive, Scope, Send, limit_bodies  # noqa: E402
 from streamvis_site.static import serve_static  # noqa: E402
 
 _router: Any = limit_bodies(
-    serve_static(
-        ProtocolTypeRouter(
-            {
-                "http": django_application,
-                "websocket": SessionMiddlewareStack(URLRouter(websocket_urlpatterns)),
-            }
+    take_appends(
+        serve_static(
+            ProtocolTypeRouter(
+                {
+                    "http": django_application,
+                    "websocket": SessionMiddlewareStack(URLRouter(websocket_urlpatterns)),
+                }
+            )
         )
     )
 )

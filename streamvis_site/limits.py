@@ -11,6 +11,8 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from catalog.errors import TooLarge
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,71 +22,77 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 APPEND = re.compile(r"/api/v1/runs/[^/]+/append")
 APPEND_BYTES = 8 * 2**20
 OTHER_BYTES = 2**20
+CLOSE = (b"connection", b"close")
+ENCODED = {
+    "code": "unsupported_encoding",
+    "message": "Bodies are never decoded; send it as it is, without Content-Encoding.",
+}
 
 
-class _TooLarge(Exception):
-    pass
+class BodyTooLarge(TooLarge):
+    """Raised where a body is read; whoever reads it there may answer by itself."""
+
+    def __init__(self, limit: int) -> None:
+        message = f"The body is larger than {limit:,} bytes; send it in smaller parts."
+        super().__init__("too_large", message, limit=limit)
 
 
 def limit_bodies(app: App) -> App:
-    """Wrap an ASGI application: 413 as soon as a body is known to be too large."""
+    """Wrap an ASGI application: 413 as soon as a body is known to be too large, 415 if encoded."""
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
         limit = APPEND_BYTES if APPEND.fullmatch(scope["path"]) else OTHER_BYTES
-        if _announced(scope) > limit:
-            await _refuse(send, limit)
-            return
-        await _run_counted(app, scope, receive, send, limit)
+        headers = dict(scope["headers"])
+        announced = headers.get(b"content-length", b"")
+        if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+            await _refuse(send, 415, ENCODED)
+        elif announced.isdigit() and int(announced) > limit:
+            await _refuse(send, 413, BodyTooLarge(limit).body())
+        else:
+            await _Counted(receive, send, limit).run(app, scope)
 
     return limited
 
 
-async def _run_counted(app: App, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-    taken = 0
-    answered = False
+class _Counted:
+    """One request whose body is counted while it arrives."""
 
-    async def counted() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
-            raise _TooLarge
+    def __init__(self, receive: Receive, send: Send, limit: int) -> None:
+        self._receive, self._send, self._limit = receive, send, limit
+        self._taken = 0
+        self._answered = False
+
+    async def run(self, app: App, scope: Scope) -> None:
+        try:
+            await app(scope, self._count, self._watch)
+        except BodyTooLarge as refusal:
+            if not self._answered:
+                await _refuse(self._send, 413, refusal.body())
+
+    async def _count(self) -> Message:
+        message = await self._receive()
+        self._taken += len(message.get("body", b""))
+        if self._taken > self._limit:
+            raise BodyTooLarge(self._limit)
         return message
 
-    async def watched(message: Message) -> None:
-        nonlocal answered
-        answered = True
-        await send(message)
-
-    try:
-        await app(scope, counted, watched)
-    except _TooLarge:
-        if not answered:
-            await _refuse(send, limit)
+    async def _watch(self, message: Message) -> None:
+        self._answered = True
+        if message["type"] == "http.response.start" and self._taken > self._limit:
+            # What is still to come of the body would be taken for the next request.
+            message = {**message, "headers": [*message["headers"], CLOSE]}
+        await self._send(message)
 
 
-def _announced(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
-
-
-async def _refuse(send: Send, limit: int) -> None:
-    body = json.dumps(
-        {
-            "code": "too_large",
-            "message": f"The body is larger than {limit:,} bytes; send it in smaller parts.",
-            "limit": limit,
-        }
-    ).encode()
+async def _refuse(send: Send, status: int, told: object) -> None:
+    body = json.dumps(told).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
+        CLOSE,
     ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

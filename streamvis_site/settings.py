@@ -100,10 +100,12 @@ def _database() -> dict[str, Any]:
     database: dict[str, Any] = dict(dj_database_url.parse(url))
     if database["ENGINE"] == "django.db.backends.postgresql":
         # The pool: persistent connections leak under ASGI. Server-side binding: blobs travel as
-        # binary parameters.
-        database.setdefault("OPTIONS", {}).update(
-            {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}, "server_side_binding": True}
-        )
+        # binary parameters. The pool tries again after ever longer pauses, for five minutes by
+        # default: after an outage it would not see for minutes that the database is back. When it
+        # has given up, the next request begins anew.
+        pool = {"min_size": 1, "max_size": 16, "timeout": 10, "reconnect_timeout": 5}
+        options = database.setdefault("OPTIONS", {})
+        options.update({"pool": pool, "server_side_binding": True})
     return database
 
 
@@ -140,7 +142,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["catalog.rest.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["catalog.rest.ValueJSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "catalog.openapi.Schema",
+    "URL_FORMAT_OVERRIDE": None,  # by Accept alone
     "EXCEPTION_HANDLER": "catalog.rest.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -194,8 +197,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {"troubles": {"()": "streamvis_site.troubles.WithoutTraceback"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     # A refused request is the caller's matter: it got an answer with the reason.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {"django.request": {"level": "ERROR", "filters": ["troubles"]}},
 }

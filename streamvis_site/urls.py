@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from streamvis_site import health
 
+handler500 = "streamvis_site.troubles.answer_unhandled"
 icon = RedirectView.as_view(url="/static/accounts/favicon.svg", permanent=True)
 admin.site.site_header = admin.site.site_title = "Streamvis"
 admin.site.index_title = "Catalogue, runs and people"

@@ -24,6 +24,7 @@ from streamvis import (
     Unreachable,
     WrongFields,
     cli,
+    encodings,
 )
 
 FIELDS = {"i": "int", "f": "float", "t": "text", "b": "bool"}
@@ -165,6 +166,62 @@ def test_no_window_at_all_has_the_right_dtypes(client: Client, runs: list[str]) 
     data = client.data(None, "s", window={"size": 100, "stride": 1})
     assert data.rows == 0
     assert [data[name].dtype for name in FIELDS] == [np.float64, np.float64, object, np.bool_]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "asked"),
+    [
+        (["127.0.0.1"], "identity"),
+        (["192.168.7.2", "fe80::1%eth0"], "identity"),
+        (["8.8.8.8"], "gzip"),
+        (["10.0.0.1", "2001:4860::1"], "gzip"),
+        ([], "gzip"),
+    ],
+)
+def test_rows_are_compressed_for_far_networks_alone(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], asked: str
+) -> None:
+    def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
+        if not addresses:
+            raise OSError(host)
+        return [(0, 0, 0, "", (address, 0)) for address in addresses]
+
+    monkeypatch.setattr(encodings.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(encodings, "make_headers", lambda **_: {"accept-encoding": "gzip,deflate"})
+    assert encodings.accept_encoding("http://server:8000") == asked
+    monkeypatch.setattr(encodings, "make_headers", lambda **_: {"accept-encoding": "gzip,zstd"})
+    better = {"identity": "identity", "gzip": "zstd, gzip;q=0.5"}
+    assert encodings.accept_encoding("http://server:8000") == better[asked]
+
+
+def test_rows_from_near_come_as_they_are(client: Client, server: Any, runs: list[str]) -> None:
+    client.data(None, "s")
+    [headers] = [headers for _, path, headers, _ in server.requests if path == "data/"]
+    assert headers["Accept-Encoding"] == "identity"
+
+
+def test_a_follower_holds_what_there_is(
+    client: Client, server: Any, runs: list[str], make_logger: Any
+) -> None:
+    follower = client.follow({"tags": {"all": ["a"]}}, "s", ["i"], attributes=["seed"])
+    with pytest.raises(RuntimeError, match="update"):
+        follower.columns()
+    assert follower.update()
+    first = follower.columns()
+    assert first["i"].tolist() == VALUES["i"] * 3
+    with pytest.raises(ValueError, match="read-only"):
+        first["i"][0] = 0
+    with make_logger() as log:
+        log.add_run_tags("a")
+        log.write("s", **VALUES)
+    follower.update()
+    columns = follower.columns()
+    assert columns["i"].tolist() == VALUES["i"] * 4
+    assert columns.run.tolist() == [0] * 4 + [1] * 8 + [2] * 4
+    assert columns["seed"].tolist()[-4:] == [None] * 4
+    server.data_reset = runs[0]
+    follower.update()
+    assert follower.columns()["i"].tolist() == VALUES["i"] * 4
 
 
 def test_runs_come_from_all_pages_in_order(client: Client, server: Any, runs: list[str]) -> None:

@@ -8,15 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.test import AsyncClient
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.credentials import issue_token
 from accounts.models import User
+from catalog.errors import Illegal
 from plotting import answers
 from plotting.datasets import parse_query, take_snapshot
 from runs import columns, lifecycle, reaping
+from runs.filters import STALE_AFTER
 from runs.frames import MEDIA_TYPE, PREFIX, read_columns, read_message
 from runs.heads import find_run
+from runs.models import RunHead, RunSeries
+from tests.catalog.kit import Api, refused
 from tests.factories import Script, make_series
 
 KINDS = ("data", "rows", "reset", "end")
@@ -178,6 +185,100 @@ def test_a_cursor_ahead_of_the_database_starts_anew(alice: User, script: Script)
     assert losses(answer) == [1.0]
 
 
+def knows(answer: Answer) -> dict[str, Any]:
+    """What a reader that took the whole answer says of itself when it asks again."""
+    versions = {run["run"]: run["version"] for run in answer["runs"]}
+    cursor = {run: [*held, versions[run]] for run, held in answer["cursor"].items()}
+    return {"cursor": cursor, "mark": answer["mark"]}
+
+
+def test_nothing_new_is_told_by_a_mark(
+    alice: User, script: Script, django_assert_max_num_queries: Any
+) -> None:
+    script.write(step=[0], loss=[1.0])
+    known = knows(ask(alice))
+    with django_assert_max_num_queries(4):  # the series and its fields, the heads
+        answer = ask(alice, **known)
+    assert answer["unchanged"] is True
+    assert (answer["runs"], answer["data"], answer["gone"]) == ([], [], [])
+    assert (answer["cursor"], answer["mark"]) == ({}, known["mark"])
+
+
+@pytest.mark.parametrize("other", [{"fields": ["loss"]}, {"attributes": ["step"]}])
+def test_a_mark_is_of_one_question(alice: User, script: Script, other: Answer) -> None:
+    script.write(step=[0], loss=[1.0])
+    assert "unchanged" not in ask(alice, mark=ask(alice)["mark"], **other)
+
+
+def test_only_what_is_new_is_told_of_runs(alice: User, script: Script) -> None:
+    script.write(step=[0], loss=[1.0])
+    tagged, quiet = Script(alice).open(), Script(alice).open()
+    for each in (tagged, quiet):
+        each.write(step=[0], loss=[2.0])
+    known = knows(ask(alice))
+    script.write(step=[1], loss=[3.0])
+    lifecycle.add_tags(find_run(tagged.run), ["good"])
+    answer = ask(alice, **known)
+    assert losses(answer) == [3.0]
+    grown, described = answer["runs"]
+    assert grown == {
+        "run": script.run,
+        "generation": 1,
+        "rows": 2,
+        "version": known["cursor"][script.run][2],
+    }
+    assert described["run"] == tagged.run and described["tags"] == ["good"]
+    assert described["version"] != known["cursor"][tagged.run][2]
+    assert answer["cursor"] == {script.run: (1, 2), tagged.run: (1, 1)}
+
+
+def test_a_reader_of_a_database_put_back_is_told_everything_anew(
+    alice: User, script: Script
+) -> None:
+    script.write(step=[0], loss=[1.0])
+    [[generation, _, version]] = knows(ask(alice))["cursor"].values()
+    answer = ask(alice, cursor={script.run: [generation, 50, version]})
+    assert answer["runs"][0]["state"] == "running"
+    assert losses(answer) == [1.0]
+
+
+@pytest.mark.parametrize("change", ["rows", "tag", "delete", "replace", "stale", "another"])
+def test_a_mark_tells_every_change(alice: User, script: Script, change: str) -> None:
+    script.write(step=[0], loss=[1.0])
+    known = knows(ask(alice, filter={"with_rows": None}))
+    if change == "rows":
+        script.write(step=[1], loss=[1.0])
+    elif change == "tag":
+        lifecycle.add_tags(find_run(script.run), ["good"])
+    elif change == "delete":
+        lifecycle.delete_run(find_run(script.run))
+    elif change == "replace":
+        script.open()
+    elif change == "stale":
+        RunHead.objects.update(last_append_at=timezone.now() - 2 * STALE_AFTER)
+    else:
+        Script(alice).open()
+    answer = ask(alice, filter={"with_rows": None}, **known)
+    assert "unchanged" not in answer and answer["mark"] != known["mark"]
+    assert answer["runs"] or answer["gone"]
+    if change == "stale":
+        assert answer["runs"][0]["state"] == "stale"
+
+
+def test_who_has_not_got_everything_gets_no_mark(alice: User, script: Script) -> None:
+    script.write(step=[0, 1, 2], loss=[0.0, 1.0, 2.0])
+    cut = ask(alice, max_rows=2)
+    assert cut["more"] and "mark" not in cut
+    whole = ask(alice, max_rows=2, cursor={script.run: [1, 2]})
+    assert whole["mark"] == ask(alice)["mark"]
+
+
+@pytest.mark.parametrize("mark", [1, ["x"], "x" * 200])
+def test_a_mark_is_a_text(alice: User, script: Script, mark: Any) -> None:
+    with pytest.raises(Illegal, match="mark"):
+        ask(alice, mark=mark)
+
+
 def test_max_rows_cuts_and_the_cursor_goes_on(alice: User, script: Script) -> None:
     script.write(step=[0, 1, 2], loss=[0.0, 1.0, 2.0])
     other = Script(alice).open()
@@ -215,6 +316,20 @@ def test_too_many_values_for_json_are_refused_before_reading(
     with pytest.raises(answers.TooLarge, match="frames") as refused:
         ask(alice)
     assert refused.value.status == 413
+
+
+@pytest.mark.parametrize(
+    ("accept", "words"), [("application/json", ["frames", "max_rows"]), ("text/csv", ["Parquet"])]
+)
+def test_a_billion_rows_are_refused_in_a_form_that_is_not_for_them(
+    alice: User, script: Script, accept: str, words: list[str]
+) -> None:
+    script.write(step=[0, 1], loss=[1.0, 2.0])
+    RunSeries.objects.update(rows=10**9)  # nothing but the count is looked at
+    with CaptureQueriesContext(connection) as queries:
+        answer = Api(alice).post("data/", {"series": "training"}, accept=accept)
+    refused(answer, 413, "too_many_values", *words)
+    assert not any("runs_chunk" in query["sql"] for query in queries)
 
 
 @pytest.mark.django_db(transaction=True)

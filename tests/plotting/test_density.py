@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,8 @@ from catalog.types import dump_value
 from plotting import picture_answers, pictures
 from plotting.picture_requests import parse_density
 from plotting.pictures import plan_density
+from runs import columns, passing
+from runs.columns import Page
 from tests.factories import Script, make_series
 from tests.plotting import brute
 
@@ -79,7 +81,9 @@ def test_a_density_is_what_brute_force_finds(
     alice: User, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(seed)
-    monkeypatch.setattr(pictures, "PAGE_ROWS", rng.choice([1, 7, 65_536]))
+    monkeypatch.setattr(columns, "PAGE_ROWS", rng.choice([1, 7, 65_536]))
+    for name in ("LEAST_ROWS", "CLOSE_ROWS"):  # also of a short run, what is out of view is left
+        monkeypatch.setattr(passing, name, rng.choice([0, 65_536]))
     types = {name: rng.choice(["int", "float"]) for name in "xyc"}
     make_series("points", **types)
     worlds = {}
@@ -136,3 +140,37 @@ def test_no_rows_are_an_empty_picture(alice: User) -> None:
     assert (answer["x_range"], answer["y_range"]) == (None, None)
     [picture] = answer["pictures"]
     assert (picture["rows_behind"], picture["pixels"]) == (0, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_part_of_a_long_run_is_counted_like_the_whole(
+    alice: User, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies out of view is not read, and is counted."""
+    monkeypatch.setattr(passing, "LEAST_ROWS", 0)
+    monkeypatch.setattr(passing, "CLOSE_ROWS", 0)
+    rng = random.Random(seed)
+    make_series("points", x="int", y="float", c="int")
+    script = Script(alice).open()
+    odd = rng.choice([0, 0.001])
+    y = [rng.choice(FLOATS) if rng.random() < odd else rng.gauss(0, 1) for _ in range(4_000)]
+    rows = [(at, value, at % 7) for at, value in enumerate(y)]
+    write(script, rows, 4_000)
+    read: list[int] = []
+    real = pictures.read_likely
+
+    def spy(*given: Any) -> Iterator[Page]:
+        for page in real(*given):
+            read.append(page.rows)
+            yield page
+
+    monkeypatch.setattr(pictures, "read_likely", spy)
+    x_range, y_range = [1_000, 1_300], [-1.0, 0.5]
+    [picture] = ask(alice, x_range=x_range, y_range=y_range)["pictures"]
+    expected = brute.density(rows, (1_000, 1_300), (-1.0, 0.5), (5, 4), exact=(True, False))
+    parts = {one["part"]: one["values"] for one in picture["columns"]}
+    counts = {at: len(values) for at, values in expected["pixels"].items()}
+    assert dict(zip(parts["pixel"], parts["count"], strict=True)) == counts
+    keys = ("not_drawn", "outside")
+    assert [picture[key] for key in keys] == [expected[key] for key in keys]
+    assert odd or sum(read) == 768  # three buckets

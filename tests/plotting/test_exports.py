@@ -252,13 +252,13 @@ async def test_a_download_that_is_cancelled_reads_no_more(
     await sync_to_async(make_world)(alice, runs=12)
     dataset = await sync_to_async(snapshot)(alice)
     read_pages: list[int] = []
-    whole = columns.select_each
+    whole = columns.read_chunks
 
-    def spy(statement: str, parameters: Any) -> Any:
-        read_pages.append(len(parameters))
-        return whole(statement, parameters)
+    def spy(wants: Any) -> Any:
+        read_pages.append(len(wants))
+        return whole(wants)
 
-    monkeypatch.setattr(columns, "select_each", spy)
+    monkeypatch.setattr(columns, "read_chunks", spy)
     await collect(exports.stream_export(dataset, form))
     all_of_them = len(read_pages)
     monkeypatch.setattr(arrow, "GROUP_ROWS", 1)

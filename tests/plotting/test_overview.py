@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +14,12 @@ import pytest
 
 from accounts.models import User
 from catalog.types import dump_value
-from plotting import picture_answers, pictures
+from plotting import envelopes, picture_answers
 from plotting.picture_requests import parse_overview
 from plotting.pictures import plan_overview
-from runs import compaction, overviews
+from runs import blobs, bucket_blobs, columns, compaction, overviews, places, single_rows
 from runs.blobs import Found
+from runs.overviews import Portion
 from tests.factories import Script, make_series
 from tests.plotting import brute
 
@@ -212,8 +213,8 @@ def test_a_spike_of_one_row_shows_at_every_zoom(alice: User) -> None:
     width = rows
     while width >= 1:
         low = max(0, spike - width // 3)
-        for columns in (1, 13, 800, 8192):
-            [run] = ask(alice, range=[low, low + width], columns=columns)["runs"]
+        for number in (1, 13, 800, 8192):
+            [run] = ask(alice, range=[low, low + width], columns=number)["runs"]
             assert max(parts(run)["greatest"]) == 1e6
         width //= 2
 
@@ -245,14 +246,14 @@ def test_big_runs_are_read_by_their_summaries(alice: User, monkeypatch: pytest.M
     y = np.random.default_rng(1).normal(size=rows)
     write(script, range(rows), y.tolist(), [0, 20_000, 20_100, rows])
     read: list[int] = []
-    real = overviews.read_chunks
+    real = single_rows.read_chunks
 
     def spy(wants: Any) -> list[list[Found]]:
         found = real(wants)
         read.extend(len(one) for chunks in found for chunk in chunks for one in chunk.pieces)
         return found
 
-    monkeypatch.setattr(overviews, "read_chunks", spy)
+    monkeypatch.setattr(single_rows, "read_chunks", spy)
     [run] = ask(alice, columns=5)["runs"]
     assert sum(read) <= 4 * 256 * 16  # one bucket for each inner border
     expected = brute.envelope(range(rows), y.tolist(), (0, rows - 1), 5, exact=True)
@@ -290,31 +291,153 @@ def test_compaction_does_not_show(alice: User, seed: int, monkeypatch: pytest.Mo
 def test_a_compaction_between_two_reads_does_not_show(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whatever is read next finds other chunks in the place of those that were listed."""
     monkeypatch.setattr(compaction, "LEAST_ROWS", 2_000)
     make_series()
     script = Script(alice).open()
     rows = 9_000
-    write(script, range(rows), [0.5] * rows, [0, 3000, 6000, rows])
+    write(script, range(rows), [0.5] * rows, list(range(0, rows + 1, 500)))
+    asked = {"columns": 30, "range": [100, rows - 7]}
+    expected = ask(alice, **asked)["runs"]
+    real = envelopes.read_last_levels
+
+    def otherwise(view: Any) -> Iterator[Portion]:
+        for portion in real(view):
+            compaction.compact(cold_after=timedelta(0))
+            yield portion
+
+    monkeypatch.setattr(envelopes, "read_last_levels", otherwise)
+    assert ask(alice, **asked)["runs"] == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_portions_do_not_show(alice: User, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither how much is held at a time, nor how many runs are drawn together."""
+    rng = random.Random(seed)
+    monkeypatch.setattr(compaction, "LEAST_ROWS", 2_000)
+    make_series()
+    for _ in range(5):
+        script = Script(alice).open()
+        rows = rng.choice([1, 40, 3_000, 9_000])
+        x = [rng.randrange(rows) for _ in range(rows)]
+        write(
+            script, x if rng.random() < 0.3 else sorted(x), some_y(rng, rows, 0.1), cut(rng, rows)
+        )
     compaction.compact(cold_after=timedelta(0))
-    expected = ask(alice, columns=30)["runs"]
-    real = pictures.read_fine_buckets
-
-    def otherwise(*given: Any) -> Any:
-        """Half of them: the rest is no longer where it was."""
-        fine = real(*given)
-        return fine.take(np.arange(fine.start.size) % 3 > 0)
-
-    monkeypatch.setattr(pictures, "read_fine_buckets", otherwise)
-    assert ask(alice, columns=30)["runs"] == expected
+    whole = [ask(alice, columns=columns) for columns in (9, 300)]
+    for name, value in (("CHUNKS_AT_ONCE", 3), ("MOST_BUCKETS", 20)):
+        monkeypatch.setattr(overviews, name, value)
+    monkeypatch.setattr(single_rows, "ROWS_AT_ONCE", 1_000)
+    monkeypatch.setattr(columns, "PAGE_ROWS", 700)
+    monkeypatch.setattr(envelopes, "RUNS_AT_ONCE", 2)
+    assert [ask(alice, columns=columns) for columns in (9, 300)] == whole
 
 
-def test_pages_do_not_show(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_a_row_is_shown_at_most_one_column_early(
+    alice: User, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not exact says so, loses no extreme, and is off by a quarter of a column at most."""
+    rng = random.Random(seed)
+    monkeypatch.setattr(envelopes, "EXACT_ROWS", 0)
+    monkeypatch.setattr(compaction, "LEAST_ROWS", 2_000)
+    data_type = rng.choice(["int", "float"])
+    make_series("training", step=data_type, loss="float")
+    script = Script(alice).open()
+    rows = rng.choice([3_000, 7_000])
+    kind = rng.choice(["nanoseconds", "even", "extremes"])
+    even = [row if data_type == "int" else row / 8 for row in range(rows)]
+    x = even if kind == "even" else some_x(rng, rows, kind=kind, data_type=data_type)
+    y = some_y(rng, rows, rng.choice([0, 0.01]))
+    write(script, x, y, cut(rng, rows))
+    for compacted in (False, True):
+        if compacted:
+            compaction.compact(cold_after=timedelta(0))
+        for _ in range(4):
+            low, high = some_range(rng, x)
+            if not math.isfinite(float(high) - float(low)):
+                continue
+            columns = rng.choice([1, 3, 10])
+            asked = {"range": [dump_value(low), dump_value(high)], "columns": columns}
+            [run] = ask(alice, **asked)["runs"]
+            given = brute.envelope(x, y, (low, high), columns, exact=data_type == "int")
+            if run["exact"]:
+                assert same(shown(run), given)
+            else:
+                assert_nearly(shown(run), given)
+            [exact] = ask(alice, **asked, exact=True)["runs"]
+            assert exact["exact"] and same(shown(exact), given)
+
+
+def assert_nearly(answer: Any, expected: Any) -> None:
+    """The same rows, of which some are in the column before theirs, with their values."""
+    wholes = ("rows_behind", "in_range", "unplaced", "not_drawn", "sorted", "before", "after")
+    assert same([answer[key] for key in wholes], [expected[key] for key in wholes])
+    ours = {at: (rows, values) for at, rows, _, values, _ in answer["columns"]}
+    theirs = {at: (rows, values) for at, rows, _, values, _ in expected["columns"]}
+    for ends in range(max([*ours, *theirs]) + 1):  # rows up to here: no fewer, and few more
+        up_to = sum(rows for at, (rows, _) in ours.items() if at <= ends)
+        exactly = sum(rows for at, (rows, _) in theirs.items() if at <= ends)
+        more = sum(rows for at, (rows, _) in theirs.items() if at <= ends + 1)
+        assert exactly <= up_to <= more
+    for at, (_, values) in theirs.items():
+        near = [ours[k][1] for k in (at - 1, at) if k in ours and ours[k][1]]
+        if values:
+            assert min(each[1] for each in near) <= values[1]
+            assert max(each[2] for each in near) >= values[2]
+    for at, (_, values) in ours.items():
+        near = [theirs[k][1] for k in (at, at + 1) if k in theirs and theirs[k][1]]
+        if values:
+            assert values[1] >= min(each[1] for each in near)
+            assert values[2] <= max(each[2] for each in near)
+
+
+def test_a_long_run_is_drawn_from_few_bytes(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Summaries on the way down, and of rows the two buckets in which the range ends."""
+    monkeypatch.setattr(envelopes, "EXACT_ROWS", 0)
     make_series()
     script = Script(alice).open()
-    rng = random.Random(3)
-    x = [rng.randrange(50) for _ in range(400)]
-    y = some_y(rng, 400, 0.2)
-    write(script, x, y, cut(rng, 400))
-    whole = ask(alice, columns=9)
-    monkeypatch.setattr(pictures, "PAGE_ROWS", 7)
-    assert ask(alice, columns=9) == whole
+    rows = 300_000
+    noise = np.random.default_rng(1).normal(size=rows)
+    noise[123_456] = 1e6
+    for start in range(0, rows, 60_000):
+        script.write(step=list(range(start, start + 60_000)), loss=noise[start:][:60_000].tolist())
+    compaction.compact(cold_after=timedelta(0))
+    read: list[int] = []
+    real = single_rows.read_chunks
+
+    def spy(wants: Any) -> list[list[Found]]:
+        found = real(wants)
+        read.extend(len(one) for chunks in found for chunk in chunks for one in chunk.pieces)
+        return found
+
+    monkeypatch.setattr(single_rows, "read_chunks", spy)
+    [run] = ask(alice, columns=100, range=[100, rows - 100])["runs"]
+    assert sum(read) <= 2 * 256 * 16
+    assert (run["in_range"], run["exact"]) == (rows - 199, False)
+    assert max(parts(run)["greatest"]) == 1e6
+
+
+@pytest.mark.parametrize("runs", [1, 40])
+def test_more_runs_do_not_mean_more_statements(
+    alice: User, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_series()
+    for _ in range(runs):
+        write(Script(alice).open(), range(900), [0.5] * 900, [0, 900])
+    monkeypatch.setattr(envelopes, "RUNS_AT_ONCE", 64)
+    asked: list[str] = []
+    for module in (overviews, bucket_blobs, places):
+        monkeypatch.setattr(module, "select_each", count_statements(asked))
+    ask(alice, columns=50)
+    # The range: where chunks lie, and their summaries. Each batch (of 1, 2, 4, … runs): the same,
+    # but for a single run, and where rows lie.
+    assert len(asked) == (3 if runs == 1 else 2 + 3 * 6)
+
+
+def count_statements(asked: list[str]) -> Any:
+    def select_each(statement: str, parameters: Sequence[Any]) -> Any:
+        asked.extend(statement for _ in parameters)
+        return blobs.select_each(statement, parameters)
+
+    return select_each

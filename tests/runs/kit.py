@@ -19,6 +19,7 @@ from catalog import definitions
 from catalog.snapshot import SeriesInfo, load_series
 from runs import append as appending
 from runs.columns import Head, read_heads, read_pages
+from runs.decisions import Cursors
 from runs.frames import Column, lay_out, write_frame
 from runs.models import Run
 from runs.requests import from_frames
@@ -53,7 +54,7 @@ def canonical(data_type: str, value: Any) -> bytes:
         return struct.pack("<d", math.nan if math.isnan(value) else value)
     if data_type == "bool":
         return bytes([value])
-    encoded = value.encode()
+    encoded: bytes = value.encode()
     return struct.pack("<I", len(encoded)) + encoded
 
 
@@ -132,10 +133,10 @@ class Writer:
     def message(self, *frames: bytes, meta: dict[str, Any] | None = None) -> bytes:
         return append_frame(self.generation, self.id, meta) + b"".join(frames)
 
-    def append(self, *frames: bytes, meta: dict[str, Any] | None = None) -> appending.Cursors:
+    def append(self, *frames: bytes, meta: dict[str, Any] | None = None) -> Cursors:
         return appending.append(self.run, from_frames(self.message(*frames, meta=meta)))
 
-    def log_rows(self, series: SeriesInfo, rows: Sequence[Row]) -> appending.Cursors:
+    def log_rows(self, series: SeriesInfo, rows: Sequence[Row]) -> Cursors:
         """Write rows and append just these."""
         first = len(self.log.get(series.handle, []))
         self.write(series, rows)

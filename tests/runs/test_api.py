@@ -229,7 +229,7 @@ def _fail(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*args: Any, **kwargs: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(append, "lock_head", fail)
+    monkeypatch.setattr(append, "take_head", fail)
 
 
 @pytest.mark.parametrize("kind", TRANSIENT)

@@ -1,64 +1,71 @@
-"""Summaries of many chunks at once, against the summaries of each."""
+"""Which rows a bucket has, and what lies below it."""
 
 from __future__ import annotations
 
-import math
 import random
 
 import numpy as np
 import pytest
 
-from catalog.types import DataType
-from runs.buckets import KEPT, Stored, decode
-from runs.frames import Column
-from runs.summaries import BUCKET_ROWS, FAN, coarsen, encode, summarise_column
-from runs.summaries import decode as decode_one
-
-TYPES: list[DataType] = ["float", "text", "int", "float"]
+from runs.buckets import Buckets, Chunks, Ranges, all_ranges, level_for, of_ranges, ranges_below
+from runs.summaries import bucket_count, bucket_rows, top_level
 
 
-def columns(rng: random.Random, rows: int) -> list[Column]:
-    floats = [rng.choice([0.5, -1.0, math.nan, math.inf, rng.random()]) for _ in range(rows)]
-    ints = sorted(rng.randrange(-(2**63), 2**63) for _ in range(rows))
-    return [
-        Column("float", rows, np.array(floats, "<f8")),
-        Column("text", rows, np.zeros(rows, "u1"), words=(b"a",)),
-        Column("int", rows, np.array(ints, "<i8")),
-        Column("float", rows, np.array([0.25], "<f8"), const=True),
-    ]
+def some_chunks(rng: random.Random) -> Chunks:
+    run, first_row, rows, top = [], [], [], []
+    for number in range(3):
+        at = 0
+        for _ in range(rng.choice([1, 4])):
+            count = rng.choice([1, 100, 256, 257, 5_000, 70_000, 2**20])
+            run.append(number)
+            first_row.append(at)
+            rows.append(count)
+            top.append(rng.choice([0, top_level(count)]))
+            at += count
+    return Chunks(*(np.array(each, "i8") for each in (run, first_row, rows, top)))
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_many_chunks_are_decoded_like_each_one(seed: int) -> None:
+def of(chunks: Chunks, ranges: Ranges) -> Buckets:
+    return of_ranges(chunks, ranges, [])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_buckets_of_last_levels_are_all_rows_in_order(seed: int) -> None:
+    chunks = some_chunks(random.Random(seed))
+    buckets = of(chunks, all_ranges(chunks))
+    same_run = buckets.run[1:] == buckets.run[:-1]
+    assert (buckets.start[1:][same_run] == buckets.stop[:-1][same_run]).all()
+    assert (buckets.start[1:][~same_run] == 0).all()
+    assert int((buckets.stop - buckets.start).sum()) == int(chunks.rows.sum())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_lies_below_has_the_same_rows(seed: int) -> None:
     rng = random.Random(seed)
-    stored: list[Stored] = []
-    first = 0
-    for _ in range(12):
-        rows, level = rng.choice([1, 100, 256, 257, 5000]), rng.choice([0, 0, 1])
-        summaries = [summarise_column(column) for column in columns(rng, rows)]
-        if level:
-            summaries = [one and coarsen(one) for one in summaries]
-        stored.append((first, rows, level, encode(summaries)))
-        first += rows
-    positions = [2, 0]
-    found = decode(stored, TYPES, positions)
-    assert found.start[0] == 0
-    assert found.stop[-1] == first
-    assert (found.start[1:] == found.stop[:-1]).all()
-    ones = [decode_one(data, TYPES, n, BUCKET_ROWS * FAN**level) for _, n, level, data in stored]
-    for position, field in zip(positions, found.fields, strict=True):
-        each = [one[position] for one in ones]
-        for name in KEPT:
-            expected = np.concatenate([getattr(summary, name) for summary in each])
-            assert np.array_equal(getattr(field, name), expected, equal_nan=True), name
-        assert not field.sorted or all(one is not None and one.never_falls for one in each)
+    chunks = some_chunks(rng)
+    buckets = of(chunks, all_ranges(chunks))
+    some = buckets.take(np.array([rng.random() < 0.4 for _ in range(buckets.size)], bool))
+    rows = some.stop - some.start
+    level = level_for(rows, rows)
+    some, level = some.take(level >= 0), level[level >= 0]
+    if not some.size:
+        return
+    below = of(chunks, ranges_below(chunks, some, level))
+    assert int((below.stop - below.start).sum()) == int((some.stop - some.start).sum())
+    for chunk, start, stop in zip(some.chunk, some.start, some.stop, strict=True):
+        inside = (below.chunk == chunk) & (below.start >= start) & (below.stop <= stop)
+        assert int((below.stop - below.start)[inside].sum()) == stop - start
 
 
-def test_a_field_is_sorted_only_if_chunks_follow_each_other() -> None:
-    def of(first: int, values: list[int]) -> Stored:
-        column = Column("int", len(values), np.array(values, "<i8"))
-        return first, len(values), 0, encode([summarise_column(column)])
+def test_the_level_for_so_many_rows_is_the_coarsest_that_fits() -> None:
+    rows = np.array([2**20, 2**20, 4_096, 4_096, 256, 257, 100, 65_536])
+    at_most = np.array([2**20, 5_000, 4_096, 255, 256, 257, 100, 300])
+    assert level_for(rows, at_most).tolist() == [2, 1, 0, -1, -1, 0, -1, 0]
 
-    for second, rises in (([3, 9], True), ([2, 9], False)):
-        [field] = decode([of(0, [1, 3]), of(2, second)], ["int"], [0]).fields
-        assert field.sorted == rises
+
+@pytest.mark.parametrize("rows", [1, 256, 4_096, 4_097, 65_536, 65_537, 2**20])
+def test_a_segment_ends_with_the_first_level_of_sixteen_buckets_at_most(rows: int) -> None:
+    top = top_level(rows)
+    assert bucket_count(rows, top) <= 16
+    assert top == 1 or bucket_count(rows, top - 1) > 16
+    assert bucket_count(rows, top) == -(-rows // bucket_rows(top))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,12 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from catalog.snapshot import SeriesInfo
-from runs import blobs, columns, compaction, lifecycle
+from runs import blobs, columns, compaction, lifecycle, staging
 from runs.columns import RowsGone, read_pages
 from runs.compaction import compact
 from runs.frames import Column
 from runs.heads import find_run
-from runs.models import Chunk, ChunkSummary, RunHead
+from runs.models import Chunk, ChunkSummary, Run, RunHead
 from tests.runs.kit import (
     Writer,
     exact_rows,
@@ -148,7 +151,7 @@ def test_a_stopped_compaction_leaves_the_rest_for_later(
     assert read_rows(run, training) == exact_rows(writer.log[training.handle])
 
 
-STEPS = ["_read", "_build", "_exchange", "_replace", "lock_head", "_remove", "_insert"]
+STEPS = ["_read", "_build", "_exchange", "_replace", "lock_head", "_remove"]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -173,6 +176,86 @@ def test_a_crash_at_any_step_leaves_all_rows(
     assert read_rows(run, training) == exact_rows(writer.log[training.handle])
     compact(cold_after=ALL)
     assert read_rows(run, training) == exact_rows(writer.log[training.handle])
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", ["stage", "unstage"])
+def test_what_a_killed_compaction_left_waiting_is_never_read_and_goes(
+    run: str, training: SeriesInfo, monkeypatch: pytest.MonkeyPatch, name: str, after: bool
+) -> None:
+    writer = log(run, training, [2, 3, 4])
+    honest, drop = getattr(staging, name), staging.drop
+    killed: list[str] = []
+
+    def dies(*args: Any) -> None:
+        if after:
+            honest(*args)
+        killed.append(name)
+        raise KeyboardInterrupt
+
+    def drop_while_alive(place: Any) -> None:
+        if not killed:
+            drop(place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, name, dies)
+        patch.setattr(staging, "drop", drop_while_alive)
+        with pytest.raises(KeyboardInterrupt):
+            compact(cold_after=ALL)
+    waiting = Chunk.objects.filter(generation__lte=0)
+    assert waiting.exists() == ((name, after) != ("stage", False))
+    assert read_rows(run, training) == exact_rows(writer.log[training.handle])
+    assert compact(cold_after=ALL).segments == 1
+    assert borders() == [(0, 9)]
+    assert not ChunkSummary.objects.filter(generation__lte=0).exists()
+    assert read_rows(run, training) == exact_rows(writer.log[training.handle])
+
+
+def test_what_others_left_waiting_goes_with_the_first_pass(run: str, training: SeriesInfo) -> None:
+    log(run, training, [2])
+    Chunk.objects.update(generation=0)
+    ChunkSummary.objects.update(generation=0)
+    head = RunHead.objects.get()
+    assert compact(appended_since=head.last_append_at).segments == 0
+    assert Chunk.objects.exists()
+    compact()
+    assert not Chunk.objects.exists() and not ChunkSummary.objects.exists()
+
+
+def test_a_segment_that_somebody_took_away_leaves_the_chunks(
+    run: str, training: SeriesInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = log(run, training, [2, 3])
+    honest = compaction._replace
+
+    def replace(*args: Any) -> bool:
+        staging.drop_all_left()
+        return honest(*args)
+
+    monkeypatch.setattr(compaction, "_replace", replace)
+    assert compact(cold_after=ALL).segments == 0
+    assert borders() == [(0, 2), (2, 3)]
+    assert read_rows(run, training) == exact_rows(writer.log[training.handle])
+
+
+@pytest.mark.sqlite
+def test_giving_a_segment_its_place_writes_a_few_pages(tmp_path: Path) -> None:
+    """What the staging key is chosen for; measured on a database in a file."""
+    with closing(sqlite3.connect(tmp_path / "db", isolation_level=None)) as database:
+        for pragma in ("journal_mode=WAL", "wal_autocheckpoint=0"):
+            database.execute(f"PRAGMA {pragma}")
+        database.execute(
+            "CREATE TABLE chunk (run_id bigint, generation bigint, first_row bigint, data BLOB, "
+            "PRIMARY KEY (run_id, generation, first_row))"
+        )
+        for generation in (1, 2, 77, 300):
+            place = staging.Place(Run(pk=1), generation, 1, 0, 1)
+            values = (place.waiting["generation"], bytes(2**20))
+            database.execute("INSERT INTO chunk VALUES (1, ?, 0, ?)", values)
+            before = (tmp_path / "db-wal").stat().st_size
+            moved = "UPDATE chunk SET generation = ? WHERE run_id = 1 AND generation = ?"
+            database.execute(moved, (generation, values[0]))
+            assert (tmp_path / "db-wal").stat().st_size - before < 2**15
 
 
 def meanwhile(patch: pytest.MonkeyPatch, what: Callable[[], object]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from catalog.snapshot import SeriesInfo
-from runs import append, lifecycle
+from runs import append, decisions, lifecycle, statements
 from runs.layouts import Entry
 from runs.models import RunHead
 from runs.ordering import OutOfOrder, Take
@@ -101,27 +101,27 @@ def cursor_falls_back(*, cursor: int, first: int, count: int) -> Take:
 
 
 def decides(how: Callable[..., Take]) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda patch: patch.setattr(append, "decide", how)
+    return lambda patch: patch.setattr(decisions, "decide", how)
 
 
 def any_generation_is_taken(patch: pytest.MonkeyPatch) -> None:
-    honest = append._Append.__init__
+    honest = append.Append.__init__
 
-    def careless(self: Any, run: Any, request: Any) -> None:
-        honest(self, run, replace(request, generation=RunHead.objects.get(run=run).generation))
+    def careless(self: Any, handle: str, request: Any) -> None:
+        present = RunHead.objects.get(run__handle=handle).generation
+        honest(self, handle, replace(request, generation=present))
 
-    patch.setattr(append._Append, "__init__", careless)
+    patch.setattr(append.Append, "__init__", careless)
 
 
 def a_deleted_run_takes_rows(patch: pytest.MonkeyPatch) -> None:
-    honest = append.lock_head
+    honest = append.take_head
 
-    def careless(run: Any) -> RunHead:
-        head = honest(run)
-        head.fenced = False
-        return head
+    def careless(*arguments: Any) -> tuple[Any, Any]:
+        head, known = honest(*arguments)
+        return replace(head, fenced=False), known
 
-    patch.setattr(append, "lock_head", careless)
+    patch.setattr(append, "take_head", careless)
 
 
 def nonces_are_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -140,18 +140,18 @@ def tags_survive_a_replacement(patch: pytest.MonkeyPatch) -> None:
 
 
 def check_values_go_on_after_a_skip(patch: pytest.MonkeyPatch) -> None:
-    honest = append._Append._take_skip
+    honest = decisions._take_skip
 
-    def careless(self: Any, item: Any) -> None:
-        before = self._stream(item.series).crc
-        honest(self, item)
-        self._stream(item.series).crc = before
+    def careless(taken: Any, item: Any, stream: Any, take: Take) -> None:
+        honest(taken, item, stream, take)
+        moved = replace(taken.streams[item.series.id], crcs=stream.crcs)
+        taken.streams[item.series.id] = moved
 
-    patch.setattr(append._Append, "_take_skip", careless)
+    patch.setattr(decisions, "_take_skip", careless)
 
 
 def check_values_begin_anew_in_each_append(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(append, "_unpack", lambda packed: ())
+    patch.setattr(statements, "unpack_crcs", lambda packed: ())
 
 
 def readers_do_not_trim_the_first_chunk(patch: pytest.MonkeyPatch) -> None:
@@ -164,25 +164,24 @@ def operations_are_repeated(patch: pytest.MonkeyPatch) -> None:
     honest = append.operations.apply
     seen: set[tuple[Any, ...]] = set()
 
-    def counted(run: Any, writer: Any, op: Any, index: int) -> None:
+    def counted(run: Any, writer: Any, op: Any, index: int) -> Any:
         key = (run.pk, writer.generation, writer.writer, str(op))
         assert key not in seen, "an operation was applied twice"
         seen.add(key)
-        honest(run, writer, op, index)
+        return honest(run, writer, op, index)
 
     patch.setattr(append.operations, "apply", counted)
     decides(duplicates_are_stored)(patch)
 
 
 def rows_of_two_writers_share_numbers(patch: pytest.MonkeyPatch) -> None:
-    honest = append._Append._load_counts
+    honest = append._write_rows
 
-    def careless(self: Any, series_ids: set[int]) -> None:
-        honest(self, series_ids)
-        for count in self.counts.values():
-            count.rows = max(0, count.rows - 1)
+    def careless(write: Any, known: Any, taken: Any) -> dict[int, int]:
+        fewer = {series_id: max(0, rows - 1) for series_id, rows in known.counts.items()}
+        return honest(write, replace(known, counts=fewer), taken)
 
-    patch.setattr(append._Append, "_load_counts", careless)
+    patch.setattr(append, "_write_rows", careless)
 
 
 MUTANTS = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runs.frames import Column
 from runs.layouts import CONST, LINEAR, PLAIN, parse_layout
 from runs.segments import build_segment
-from runs.summaries import BUCKET_ROWS, decode, summarise
+from runs.summaries import decode, summarise, top_level
 from tests.runs.kit import column
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -121,8 +121,9 @@ def test_a_segment_has_levels_up_to_one_of_sixteen_buckets_at_most(rows: int) ->
     assert levels[0] == summarise([steps])
     assert len(levels) >= 2
     for level, data in enumerate(levels):
-        [one] = decode(data, ["int"], rows, BUCKET_ROWS * 16**level)
+        [one] = decode(data, ["int"], rows, level)
         assert one is not None and one.never_falls
-        assert int(one.count.sum()) == rows
-        assert (one.first[0], one.last[-1]) == (0, rows - 1)
-    assert one.count.size <= 16
+        assert int(one.records["count"].sum()) == rows
+        assert (one.records["first"][0], one.records["last"][-1]) == (0, rows - 1)
+    assert one.records.size <= 16
+    assert len(levels) == top_level(rows) + 1

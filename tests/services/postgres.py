@@ -10,9 +10,10 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from subprocess import Popen
 
 from tests.services.processes import (
     Account,
@@ -29,11 +30,60 @@ SETTINGS = {"max_connections": "300", "shared_buffers": "128MB", "log_min_messag
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Postgres:
-    port: int
+    """A cluster in `home`, which may be stopped and started while it is in use."""
+
+    home: Path
     binaries: Path
-    _numbers: Iterator[int]
+    account: Account | None
+    settings: Mapping[str, str]
+    port: int = field(default_factory=free_port)
+    process: Popen[bytes] | None = field(default=None, repr=False)
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1), repr=False)
+
+    def start(self) -> None:
+        log = self.home / "log"
+        where = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(self.home)}
+        options = [
+            part
+            for name, value in {**self.settings, **where}.items()
+            for part in ("-c", f"{name}={value}")
+        ]
+        self.process = spawn(
+            [self.binaries / "postgres", "-D", self._data, "-p", str(self.port), *options],
+            log=log,
+            account=self.account,
+            cwd=self.home,
+        )
+        wait_until(self._is_ready, process=self.process, log=log, timeout_s=60, what="PostgreSQL")
+
+    def stop(self) -> None:
+        """Fast: it does not wait for clients."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """Immediate: nothing is finished, and the next start recovers."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, with_signal: signal.Signals) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            end(process, with_signal=with_signal, timeout_s=30)
+            # Left behind by a crash, it would show the next start as ready before it is.
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    @property
+    def _data(self) -> Path:
+        return self.home / "data"
+
+    def _is_ready(self) -> bool:
+        """The last line of its lock file is the state, `ready` once connections are taken."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[7].strip() == "ready"
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
@@ -82,8 +132,12 @@ def run_postgres(*, durable: bool = False) -> Iterator[Postgres]:
             os.chown(home, account.uid, account.gid)
             binaries = _readable_copy(binaries, home, account)
         _initdb(binaries, home, account)
-        with _running(binaries, home, account, settings) as port:
-            yield Postgres(port, binaries, count(1))
+        running = Postgres(home, binaries, account, settings)
+        try:
+            running.start()
+            yield running
+        finally:
+            running.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -124,41 +178,3 @@ def _run(
         group=account.gid if account else None,
         extra_groups=[] if account else None,
     )
-
-
-@contextmanager
-def _running(
-    binaries: Path, home: Path, account: Account | None, settings: Mapping[str, str]
-) -> Iterator[int]:
-    port, log = free_port(), home / "log"
-    where = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(home)}
-    options = [
-        part for name, value in {**settings, **where}.items() for part in ("-c", f"{name}={value}")
-    ]
-    process = spawn(
-        [binaries / "postgres", "-D", home / "data", "-p", str(port), *options],
-        log=log,
-        account=account,
-        cwd=home,
-    )
-    try:
-        wait_until(
-            lambda: _is_ready(home / "data"),
-            process=process,
-            log=log,
-            timeout_s=60,
-            what="PostgreSQL",
-        )
-        yield port
-    finally:
-        # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-        end(process, with_signal=signal.SIGINT, timeout_s=30)
-
-
-def _is_ready(data: Path) -> bool:
-    """The last line of its lock file is the state, `ready` once connections are taken."""
-    try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
-    except OSError:
-        return False
-    return len(lines) >= 8 and lines[7].strip() == "ready"

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,7 @@ class Server:
     folder: Path
     database_url: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: Sequence[str | Path] = (ROOT / "manage.py",)
     port: int = field(default_factory=free_port)
     process: Popen[bytes] | None = field(default=None, repr=False)
 
@@ -77,7 +78,7 @@ class Server:
         self.data.mkdir(exist_ok=True)
         command: list[str | Path] = [
             sys.executable,
-            ROOT / "manage.py",
+            *self.program,
             "serve",
             "--port",
             str(self.port),
@@ -135,10 +136,13 @@ class Server:
 
 @contextmanager
 def run_server(
-    *, database_url: str | None = None, environment: Mapping[str, str] | None = None
+    *,
+    database_url: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str | Path] = (ROOT / "manage.py",),
 ) -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="streamvis-server-"))
-    server = Server(folder, database_url, environment or {})
+    server = Server(folder, database_url, environment or {}, program)
     try:
         server.start()
         yield server

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management.base import CommandError
+from django.db import connection
 
 from accounts.credentials import find_token
 from accounts.models import Token, User
@@ -82,3 +83,13 @@ def test_a_port_in_use_is_said(db: None) -> None:
         taken.listen()
         with pytest.raises(CommandError, match="--port"):
             serve.bind("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_sqlite_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    serve.refuse_old_sqlite()
+    monkeypatch.setattr(serve, "OLDEST_SQLITE", (9, 99))
+    if connection.vendor == "sqlite":
+        with pytest.raises(CommandError, match=r"9\.99 or newer"):
+            serve.refuse_old_sqlite()
+    else:
+        serve.refuse_old_sqlite()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamvis_site.limits import APPEND_BYTES, OTHER_BYTES, limit_bodies
+from streamvis_site.limits import APPEND_BYTES, OTHER_BYTES, BodyTooLarge, limit_bodies
 
 APPEND = "/api/v1/runs/x/append"
 
@@ -69,3 +69,40 @@ async def test_an_unannounced_giant_is_cut_at_the_limit() -> None:
     app, status, _ = await post(APPEND, [2**20] * 300, announce=False)
     assert status == 413
     assert app.taken <= APPEND_BYTES
+
+
+@pytest.mark.parametrize(("encoding", "status"), [(b"gzip", 415), (b"Identity", 200)])
+async def test_an_encoded_body_is_not_read(encoding: bytes, status: int) -> None:
+    app, sent = Reader(), []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/x", "headers": [(b"content-encoding", encoding)]}
+    await limit_bodies(app)(scope, receive, send)
+    assert (sent[0]["status"], app.called) == (status, status == 200)
+
+
+async def test_who_answers_by_itself_closes_the_connection_too() -> None:
+    """What is still to come of the body would be taken for the next request."""
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            while True:
+                await receive()
+        except BodyTooLarge as refusal:
+            await send({"type": "http.response.start", "status": refusal.status, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": bytes(2**20), "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await limit_bodies(app)({"type": "http", "path": APPEND, "headers": []}, receive, send)
+    assert (sent[0]["status"], sent[0]["headers"]) == (413, [(b"connection", b"close")])

@@ -52,3 +52,9 @@ def test_the_callers_own_server_does_not_leak_in(
     show = Command((sys.executable, "-c", "import os; print(os.environ.get('STREAMVIS_URL'))"))
     assert run(monkeypatch, {"one": [show]}) == 0
     assert "None\n" in capfd.readouterr().out
+
+
+def test_what_takes_half_an_hour_is_run_by_name_alone() -> None:
+    assert "faults" in suite.PARTS
+    assert "faults" not in suite.parts_of_all()
+    assert {"check", "test-faults"} <= set(suite.parts_of_all())

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .client import Client
+from .client import Client, Follower
 from .columns import Columns, Run
 from .errors import (
     Conflict,
@@ -26,6 +26,8 @@ from .errors import (
     WrongFields,
 )
 from .logger import DataLogger
+from .pictures import Density, Envelope, Overview, Strip
+from .statistics import Group
 from .status import Status
 
 __all__ = [
@@ -33,18 +35,24 @@ __all__ = [
     "Columns",
     "Conflict",
     "DataLogger",
+    "Density",
+    "Envelope",
+    "Follower",
     "FrameError",
+    "Group",
     "Illegal",
     "IllegalValue",
     "LoggerStateError",
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
+    "Overview",
     "Run",
     "ServerRefused",
     "ShapeMismatch",
     "Status",
     "StreamvisError",
+    "Strip",
     "TruncatedAnswer",
     "UnknownSeries",
     "Unreachable",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -11,14 +11,20 @@ from urllib.parse import quote
 import requests
 from urllib3.exceptions import HTTPError
 
+from . import statistics
 from .attributes import attribute_values, checked_tags, from_json
 from .catalogue import Catalogue, data_type_of
-from .columns import DTYPES, Columns, Run
+from .columns import Columns, Run
 from .config import find_server
 from .errors import FrameError
-from .frames import Frame, read_frames
+from .frames import WIDE, Frame, read_frames
 from .gather import Gatherer
+from .pictures import Density, Overview, read_densities, read_overview
+from .questions import as_conditions, as_range
+from .statistics import Group
 from .transport import Transport, results
+
+READ_BYTES = 2**18
 
 Filter: TypeAlias = Mapping[str, Any] | str | Iterable[str] | None
 
@@ -106,30 +112,134 @@ class Client:
         fields: Iterable[str] | None = None,
         attributes: Iterable[str] = (),
         window: Mapping[str, Any] | None = None,
+        rows: Iterable[Mapping[str, Any]] | None = None,
     ) -> Columns:
         """The rows of one series of all runs that pass.
 
         `series`, `fields`, `attributes`: names or handles; without `fields` all of the series.
         `window={"size": n, "stride": m, "order": field, "group": [fields]}` asks for means over
         windows instead of rows (docs/formats/columns.md, "Windows"); numbers are then float64.
+        `rows=[{"field": "step", "min": 0, "max_open": 100}, {"field": "phase", "values": ["a"]}]`
+        asks for just the rows that meet all conditions ("Row filter"); `Columns.row` numbers them.
         One snapshot: each run's rows as of the beginning of the call. Raises TruncatedAnswer when
         the server's answers keep ending early.
         """
-        question = {
-            "filter": as_filter(filter),
-            "series": series,
-            "fields": None if fields is None else list(fields),
-            "attributes": list(attributes),
-        }
+        question = _question(filter, series, fields, attributes)
         if window is not None:
             question["window"] = dict(window)
+        if rows is not None:
+            question["rows"] = as_conditions(rows)
         gatherer = Gatherer(self._frames, question)
         gatherer.gather()
         return _columns(gatherer)
 
-    def _frames(self, question: dict[str, Any]) -> Iterator[Frame]:
-        with self._transport.stream("data/", question) as response:
-            yield from read_frames(_reader(response))
+    def follow(
+        self,
+        filter: Filter,
+        series: str,
+        fields: Iterable[str] | None = None,
+        attributes: Iterable[str] = (),
+    ) -> Follower:
+        """The same rows, to be asked for again: only what is new then travels.
+
+        Nothing is read before the first `update` of what this answers.
+        """
+        return Follower(Gatherer(self._frames, _question(filter, series, fields, attributes)))
+
+    def overview(
+        self,
+        filter: Filter,
+        series: str,
+        x: str,
+        y: str | Iterable[str],
+        x_range: Iterable[Any] | None = None,
+        columns: int = 2000,
+        *,
+        exact: bool = False,
+    ) -> Overview:
+        """Each run's line as its envelope at so many pixel columns, computed by the server.
+
+        `x`, `y`: int or float fields of the series; `x_range`: (low, high), both included, None for
+        everything. No row's extreme is lost; `exact=True`: each row is in its own column, whatever
+        that costs (see `Envelope.exact`).
+        """
+        question = {
+            "filter": as_filter(filter),
+            "series": series,
+            "x": x,
+            "y": y if isinstance(y, str) else list(y),
+            "range": as_range(x_range),
+            "columns": columns,
+            "exact": exact,
+        }
+        return read_overview(self._frames(question, "overview/"))
+
+    def density(
+        self,
+        filter: Filter,
+        series: str,
+        x: str,
+        y: str,
+        color: str | None = None,
+        x_range: Iterable[Any] | None = None,
+        y_range: Iterable[Any] | None = None,
+        width: int = 800,
+        height: int = 600,
+        *,
+        per_run: bool = False,
+    ) -> list[Density]:
+        """How many rows lie in each pixel, computed by the server from all rows.
+
+        One picture of all runs, or one of each. `color`: a field whose mean and extremes are told
+        for each pixel.
+        """
+        question = {
+            "filter": as_filter(filter),
+            "series": series,
+            "x": x,
+            "y": y,
+            "color": color,
+            "x_range": as_range(x_range),
+            "y_range": as_range(y_range),
+            "width": width,
+            "height": height,
+            "per_run": per_run,
+        }
+        return read_densities(self._frames(question, "density/"))
+
+    def statistics(
+        self,
+        filter: Filter,
+        series: str,
+        x: str,
+        y: str,
+        group: Iterable[str] = (),
+        align: Mapping[str, Any] | None = None,
+        quantiles: Iterable[float] = (),
+        *,
+        per_run: bool = False,
+    ) -> list[Group]:
+        """Mean, median, spread of y over runs at each aligned x, for each group of runs.
+
+        `group`: fields whose attributes make the groups. `align`: how x of different rows become
+        one, `{"kind": "bins", "count": 100}` for instance; None: equal x (docs/formats/
+        statistics.md).
+        """
+        asked = statistics.question(
+            filter=as_filter(filter),
+            series=series,
+            x=x,
+            y=y,
+            group=group,
+            align=align,
+            quantiles=quantiles,
+            per_run=per_run,
+        )
+        return statistics.read_groups(self._transport.call("POST", "statistics/", asked))
+
+    def _frames(self, question: dict[str, Any], path: str = "data/") -> Iterator[Frame]:
+        with self._transport.stream(path, question) as response:
+            yield from read_frames(_Body(response).read)
 
     def delete_run(self, handle: str) -> dict[str, Any]:
         """Hide and fence a run; answers {"deleted": 0 or 1, "rows": n}. Raises NotFound."""
@@ -154,6 +264,48 @@ class Client:
         catalogue = Catalogue().updated(self.fields(), [])
         body = {"values": attribute_values(values, catalogue)}
         return self._transport.call("POST", f"{_path(handle)}/attributes", body)
+
+
+class Follower:
+    """Rows of one series of many runs, as of the last `update`. Not to be shared between threads.
+
+    Runs that were deleted, or no longer pass the filter, are dropped; a run that was replaced
+    starts anew.
+    """
+
+    def __init__(self, gatherer: Gatherer) -> None:
+        self._gatherer = gatherer
+
+    def update(self) -> bool:
+        """Fetch what is new; True when anything is: rows, runs, or what is said of a run.
+
+        Raises as `Client.data` does; what came before the failure is kept, and the next update goes
+        on from there.
+        """
+        return self._gatherer.gather()
+
+    def columns(self) -> Columns:
+        """Everything as of the last update, of which there must have been one.
+
+        The arrays are read-only: the next update goes on from them.
+        """
+        if not self._gatherer.head:
+            raise RuntimeError("nothing was read yet: call update() first")
+        columns = _columns(self._gatherer)
+        for field in self._gatherer.head["fields"]:
+            columns[field["name"]].flags.writeable = False
+        return columns
+
+
+def _question(
+    filter: Filter, series: str, fields: Iterable[str] | None, attributes: Iterable[str]
+) -> dict[str, Any]:
+    return {
+        "filter": as_filter(filter),
+        "series": series,
+        "fields": None if fields is None else list(fields),
+        "attributes": list(attributes),
+    }
 
 
 def _path(handle: str) -> str:
@@ -196,29 +348,41 @@ def _run(entry: Mapping[str, Any], fields: Mapping[str, Mapping[str, Any]]) -> R
 def _columns(gatherer: Gatherer) -> Columns:
     head = gatherer.head
     fields = {
-        each["name"]: gatherer.column(each["handle"], DTYPES[each["data_type"]])
+        each["name"]: gatherer.column(each["handle"], WIDE[each["data_type"]])
         for each in head["fields"]
     }
     known = {each["handle"]: each for each in head["attributes"]}
-    runs = [_run(entry, known) for entry in head["runs"]]
+    runs = [_run(entry, known) for entry in gatherer.listed.values()]
     attributes = {
         each["name"]: (each["data_type"], [run.attributes.get(each["name"]) for run in runs])
         for each in head["attributes"]
     }
-    return Columns(runs, gatherer.counts(), fields, attributes)
+    numbers = gatherer.numbers()
+    return Columns(runs, gatherer.counts(), fields, attributes, numbers)
 
 
-def _reader(response: requests.Response) -> Callable[[int], bytes]:
-    """`read(n)` over the answer's body: n bytes, or fewer at its end."""
+class _Body:
+    """`read(n)` over an answer's body: n bytes, or fewer at its end, good until the next read.
 
-    def read(size: int) -> bytes:
-        pieces = []
+    Bodies of frames are read into the same memory again and again: fresh memory of their size comes
+    from the kernel page by page, which takes longer than reading does.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self._raw = response.raw
+        self._memory = memoryview(bytearray(READ_BYTES))
+
+    def read(self, size: int) -> memoryview:
+        if size > len(self._memory):
+            self._memory = memoryview(bytearray(size))
+        filled = 0
         try:
-            while size and (piece := response.raw.read(size, decode_content=True)):
-                pieces.append(piece)
-                size -= len(piece)
+            while filled < size:
+                piece = self._raw.read(min(size - filled, READ_BYTES), decode_content=True)
+                if not piece:
+                    break
+                self._memory[filled : filled + len(piece)] = piece
+                filled += len(piece)
         except HTTPError as error:
             raise FrameError(f"the answer broke off ({type(error).__name__})") from error
-        return b"".join(pieces)
-
-    return read
+        return self._memory[:filled]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .frames import Array
-
-DTYPES = {"int": np.int64, "float": np.float64, "bool": np.bool_, "text": object}
+from .frames import WIDE, Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,9 @@ class Columns(Mapping[str, Array]):
     (object with None when a run lacks one). A field hides an attribute of the same name; the
     attribute is then in `attributes` alone.
 
-    `runs`: the runs in order. `run`: for each row the index into `runs` (int64).
-    `attributes`: name -> one value per run, None where it has none.
+    `runs`: the runs in order. `run`: for each row the index into `runs` (int64). `rows`: how many.
+    `row`: for each row its number in its run (int64). `attributes`: name -> one value per run, None
+    where it has none.
     """
 
     def __init__(
@@ -50,13 +50,29 @@ class Columns(Mapping[str, Array]):
         counts: list[int],
         fields: dict[str, Array],
         attributes: dict[str, tuple[str, list[Any]]],
+        numbers: Array | None = None,
     ) -> None:
         self.runs = runs
-        self.run = np.repeat(np.arange(len(runs), dtype=np.int64), counts)
+        self.rows = sum(counts)
+        self._counts = counts
+        self._numbers = numbers
         self.attributes = {name: values for name, (_, values) in attributes.items()}
         self._fields = fields
         self._types = {name: kind for name, (kind, _) in attributes.items()}
         self._repeated: dict[str, Array] = {}
+
+    @cached_property
+    def run(self) -> Array:
+        """For each row the index into `runs` (int64)."""
+        return np.repeat(np.arange(len(self.runs), dtype=np.int64), self._counts)
+
+    @cached_property
+    def row(self) -> Array:
+        """For each row its number in its run (int64)."""
+        if self._numbers is not None:
+            return self._numbers
+        first = np.cumsum(self._counts) - self._counts
+        return np.arange(self.rows, dtype=np.int64) - np.repeat(first, self._counts)
 
     def __getitem__(self, name: str) -> Array:
         if name in self._fields:
@@ -68,7 +84,7 @@ class Columns(Mapping[str, Array]):
     def _per_run(self, name: str) -> Array:
         values = self.attributes[name]
         lacking = any(value is None for value in values)
-        dtype: Any = object if lacking else DTYPES[self._types[name]]
+        dtype: Any = object if lacking else WIDE[self._types[name]]
         per_run: Array = np.empty(len(values), dtype=dtype)
         per_run[:] = values
         return per_run
@@ -79,11 +95,6 @@ class Columns(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._fields.keys() | self.attributes.keys())
-
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return len(self.run)
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame of all columns, with the run's handle as column `run`.

@@ -33,7 +33,12 @@ DTYPES: dict[str, frozenset[str]] = {
     "bool": frozenset(("u1",)),
     "text": frozenset(("u1", "u2", "u4")),
 }
-KINDS = frozenset(("append", "rows", "skip", "data", "reset", "end"))
+# Kinds with columns; those of pictures name a column by its part, and the field if it has one.
+ROWS, PICTURES = "rows", frozenset(("envelope", "pixels"))
+KINDS = frozenset(
+    ("append", "rows", "skip", "data", "reset", "end", "overview", "density", *PICTURES)
+)
+WIDE: dict[str, Any] = {"int": np.int64, "float": np.float64, "bool": np.bool_, "text": object}
 _CANONICAL = {"int": "<i8", "float": "<f8", "bool": "u1"}
 _PREFIX_BYTES = 16
 
@@ -81,7 +86,8 @@ def code_dtype(words: int) -> str:
 @dataclass(frozen=True, slots=True)
 class Frame:
     header: dict[str, Any]
-    columns: dict[str, Column] = field(default_factory=dict)  # by the field's handle
+    # by the field's handle; of pictures by the part's name, or by it, a space, and the handle
+    columns: dict[str, Column] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -152,8 +158,14 @@ def _assemble(header: Mapping[str, Any], buffers: Sequence[Array | bytes]) -> by
     return b"".join((prefix, *pieces))
 
 
-def read_frames(read: Callable[[int], bytes]) -> Iterator[Frame]:
-    """Frames from `read(n)`, which gives exactly n bytes, or fewer at the end of the message."""
+Bytes: TypeAlias = bytes | memoryview
+
+
+def read_frames(read: Callable[[int], Bytes]) -> Iterator[Frame]:
+    """Frames from `read(n)`, which gives exactly n bytes, or fewer at the end of the message.
+
+    Where `read` uses its memory again, a frame's numbers are good until the next frame is taken.
+    """
     index = 0
     while prefix := read(_PREFIX_BYTES):
         try:
@@ -176,22 +188,21 @@ def decode(message: bytes) -> list[Frame]:
     return list(read_frames(read))
 
 
-def _read_frame(prefix: bytes, read: Callable[[int], bytes]) -> Frame:
+def _read_frame(prefix: Bytes, read: Callable[[int], Bytes]) -> Frame:
     if len(prefix) < _PREFIX_BYTES or prefix[:4] != MAGIC:
         raise MalformedFrame("does not begin with SVF1")
     header_bytes = int.from_bytes(prefix[4:8], "little")
     body_bytes = int.from_bytes(prefix[8:16], "little")
     if header_bytes % 8 or body_bytes % 8 or header_bytes > MAX_HEADER_BYTES:
         raise MalformedFrame("impossible sizes")
-    header_text = _exactly(read, header_bytes)
-    header = _parse_header(header_text)
+    header = _parse_header(bytes(_exactly(read, header_bytes)))
     body = _exactly(read, body_bytes)
-    if header["kind"] != "rows":
+    if header["kind"] != ROWS and header["kind"] not in PICTURES:
         return Frame(header)
     return Frame(header, dict(_parse_columns(header, body)))
 
 
-def _exactly(read: Callable[[int], bytes], size: int) -> bytes:
+def _exactly(read: Callable[[int], Bytes], size: int) -> Bytes:
     data = read(size) if size else b""
     if len(data) < size:
         raise MalformedFrame("ends early")
@@ -225,19 +236,24 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
-def _parse_columns(header: dict[str, Any], body: bytes) -> Iterator[tuple[str, Column]]:
+def _parse_columns(header: dict[str, Any], body: Bytes) -> Iterator[tuple[str, Column]]:
     rows, columns = header.get("rows"), header.get("columns")
     if not isinstance(rows, int) or not _is_count(rows) or rows > MAX_ROWS:
         raise MalformedFrame(f"rows must be 0 … {MAX_ROWS}")
     if not isinstance(columns, list):
         raise MalformedFrame("columns must be a list")
     for entry in columns:
-        if not isinstance(entry, dict) or not isinstance(entry.get("field"), str):
-            raise MalformedFrame("a column is not described")
-        yield entry["field"], _parse_column(entry, rows, body)
+        yield _column_key(entry, header["kind"]), _parse_column(entry, rows, body)
 
 
-def _parse_column(entry: dict[str, Any], rows: int, body: bytes) -> Column:
+def _column_key(entry: Any, kind: str) -> str:
+    keys = ("field",) if kind == ROWS else ("part", "field") if "field" in entry else ("part",)
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in keys):
+        raise MalformedFrame("a column is not described")
+    return " ".join(entry[key] for key in keys)
+
+
+def _parse_column(entry: dict[str, Any], rows: int, body: Bytes) -> Column:
     data_type, dtype = entry.get("type"), entry.get("dtype")
     if not isinstance(data_type, str) or dtype not in DTYPES.get(data_type, ()):
         raise MalformedFrame(f"dtype {dtype!r} is not one of type {data_type!r}")
@@ -258,7 +274,7 @@ def _whole(dtype: str, part: memoryview) -> str:
     return dtype
 
 
-def _cut(parts: Any, count: int, body: bytes) -> list[memoryview]:
+def _cut(parts: Any, count: int, body: Bytes) -> list[memoryview]:
     if not isinstance(parts, list) or len(parts) != count:
         raise MalformedFrame(f"a column of this type has {count} part(s)")
     return [_cut_one(part, memoryview(body)) for part in parts]
@@ -299,13 +315,19 @@ def _check_word(word: bytes) -> None:
 
 def widen(column: Column, rows: int) -> Array:
     """`rows` values as int64, float64, bool, or objects of str."""
+    values: Array = np.empty(rows, dtype=WIDE[column.type])
+    widen_into(values, column)
+    return values
+
+
+def widen_into(target: Array, column: Column) -> None:
+    """Fill `target`, of a dtype of `WIDE` and as many rows as the column stands for."""
+    values = column.values
     if column.type == "text":
-        words = np.array([word.decode() for word in column.words], dtype=object)
-        values = words[column.values] if len(words) else np.empty(0, dtype=object)
-    else:
-        wide = {"int": np.int64, "float": np.float64, "bool": np.bool_}[column.type]
-        values = column.values.astype(wide)
-    return np.repeat(values, rows) if column.const and rows != 1 else values
+        words = np.array([*(word.decode() for word in column.words), ""], dtype=object)
+        values = words[values]
+    if len(target):
+        target[:] = values  # one value stands for all
 
 
 def chain(column: Column, rows: int, crc: int = 0) -> int:

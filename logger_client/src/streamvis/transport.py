@@ -15,6 +15,7 @@ import requests
 from requests.auth import AuthBase
 
 from .config import Server, stored
+from .encodings import accept_encoding
 from .errors import Unreachable, refusal
 from .frames import MEDIA_TYPE
 
@@ -54,6 +55,7 @@ class Transport:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._token = server.token
+        self._encodings: str | None = None
         self._session = requests.Session()
         self._session.auth = _Bearer(server.token)
 
@@ -98,9 +100,10 @@ class Transport:
 
     def stream(self, path: str, body: Any) -> requests.Response:
         """Post JSON and read frames; the caller closes it. Raises ServerRefused, Unreachable."""
-        response = self._send(
-            "POST", path, json=body, headers={"Accept": MEDIA_TYPE}, stream=True, secs=READ_SECS
-        )
+        if self._encodings is None:
+            self._encodings = accept_encoding(self.server.origin)
+        headers = {"Accept": MEDIA_TYPE, "Accept-Encoding": self._encodings}
+        response = self._send("POST", path, json=body, headers=headers, stream=True, secs=READ_SECS)
         if response.status_code == 200:
             if response.headers.get("Content-Type", "").startswith(MEDIA_TYPE):
                 return response

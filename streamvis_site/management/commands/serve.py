@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import sqlite3
 import threading
 from argparse import ArgumentParser
 from datetime import datetime
@@ -16,20 +17,25 @@ import uvicorn
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
 from accounts.credentials import issue_login_link
 from accounts.models import User
+from catalog.rest import trouble_of
 from runs.compaction import COLD_AFTER, compact
 from runs.group_commit import committing_together
 from runs.reaping import reap
 from runs.run_index import run_index
 from streamvis_site import first_start
+from streamvis_site.http_protocol import BoundedHttp
+from streamvis_site.memory import keep_few_arenas
 
 REAP_EVERY_SECS = 60.0
 COMPACTION_PAUSE_SECS = 0.05  # between segments, for those who write
 GRACEFUL_SECS = 20
+WS_MESSAGE_BYTES = 256 * 1024  # of 64 Ki characters (plotting/consumers.py) a few are longer
+OLDEST_SQLITE = (3, 35)
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +53,8 @@ class Command(BaseCommand):
         parser.add_argument("--next", default="/", help="where the printed login link leads")
 
     def handle(self, *args: Any, host: str, port: int, next: str, **options: Any) -> None:
+        keep_few_arenas()  # before there are threads
+        refuse_old_sqlite()
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         call_command("migrate", verbosity=0, interactive=False)
         owner = first_start.first_account()
@@ -60,6 +68,20 @@ class Command(BaseCommand):
         self.stdout.write(f"Log in (this link works once): {link}")
         self.stdout.flush()
         run_server(listener)
+
+
+def refuse_old_sqlite() -> None:
+    """Appends use RETURNING.
+
+    Raises:
+        CommandError: it is used, and older than 3.35.
+    """
+    if connection.vendor == "sqlite" and sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        needed = ".".join(map(str, OLDEST_SQLITE))
+        raise CommandError(
+            f"SQLite must be {needed} or newer; this Python has {sqlite3.sqlite_version}. "
+            "Install a newer Python, or set STREAMVIS_DATABASE_URL to a PostgreSQL."
+        )
 
 
 def refuse_open_bind(host: str) -> None:
@@ -123,7 +145,9 @@ def run_server(listener: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         lifespan="on",
+        http=BoundedHttp,
         ws="websockets-sansio",
+        ws_max_size=WS_MESSAGE_BYTES,
         timeout_graceful_shutdown=GRACEFUL_SECS,
         server_header=False,
     )
@@ -163,7 +187,9 @@ def _reap_until(ended: threading.Event) -> None:
                 stop=ended.is_set,
             )
             compacted_at = began
-        except Exception:  # outermost edge: the next round tries again
-            logger.exception("Removing unreachable rows and merging chunks failed.")
+        except Exception as error:  # outermost edge: the next round tries again
+            known = trouble_of(error) is not None
+            message = "Removing unreachable rows and merging chunks failed: %s"
+            logger.error(message, error, exc_info=None if known else error)
         finally:
             close_old_connections()
