@@ -45,7 +45,11 @@ def _shown(search: SavedSearch, person: User) -> dict[str, Any]:
 
 
 class Searches(APIView):
-    @extend_schema(parameters=PAGE_PARAMETERS, responses=page_of(serializers.SavedSearchSerializer))
+    @extend_schema(
+        operation_id="v1_searches_list",
+        parameters=PAGE_PARAMETERS,
+        responses=page_of(serializers.SavedSearchSerializer),
+    )
     def get(self, request: Request) -> Response:
         person = _person(request)
         found = searches.searches_for(person)

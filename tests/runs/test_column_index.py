@@ -116,16 +116,26 @@ def test_a_silent_run_that_goes_on_is_running_again(
 
 
 def test_appends_of_a_run_that_is_awake_leave_no_note(
-    known: list[Known], series: dict[str, SeriesInfo]
+    known: list[Known],
+    series: dict[str, SeriesInfo],
+    django_capture_on_commit_callbacks: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("runs.change_notes._heard", {})
     writer = Writer(known[0].handle, 1)
-    writer.log_rows(series["s"], [(1,)])
-    before = ChangeNote.objects.count()
-    for number in range(3):
-        writer.log_rows(series["s"], [(number,)])
-    assert ChangeNote.objects.count() == before
-    writer.log_rows(series["t"], [(1,)])  # its first rows there
-    assert ChangeNote.objects.count() == before + 1
+
+    def notes_of(name: str, rows: int = 1) -> int:
+        before = ChangeNote.objects.count()
+        with django_capture_on_commit_callbacks(execute=True):
+            writer.log_rows(series[name], [(1,)] * rows)
+        return ChangeNote.objects.count() - before
+
+    notes_of("s")  # its state changes
+    assert [notes_of("s"), notes_of("s", 3)] == [0, 0]
+    assert notes_of("t") == 1  # its first rows there
+    later = timezone.now() + timedelta(minutes=11)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    assert [notes_of("s"), notes_of("s")] == [1, 0]  # after a silence
 
 
 def test_rows_and_last_appends_of_runs_that_are_awake_are_read_anew(
