@@ -1,7 +1,7 @@
 # Every target sets up what it needs. `make help` lists them; docs/contributing.md says when to use which.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev services demo serve check format test test-unit test-postgres \
-	test-client test-page test-acceptance test-e2e test-faults faults bench bench-peers clean
+	test-client test-page test-acceptance test-e2e test-faults faults bench bench-peers bench-search clean
 
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -59,6 +59,9 @@ test-faults: services ## faults injected on purpose, a few of each
 
 faults: services ## the same at full size, half an hour
 	@$(RUN) -m tools.suite faults
+
+bench-search: setup-dev ## searches among 100,000 runs; make bench-search ARGS="--runs 1000000"
+	@$(RUN) -m benchmarks.search $(ARGS)
 
 bench: setup-dev ## figures beside the machine's limits; make bench ARGS=--json
 	@$(RUN) -m benchmarks.run $(ARGS)

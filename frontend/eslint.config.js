@@ -7,6 +7,10 @@ const arrows = {
   gpu: ['view'],
   // The page gets its renderer handed in, so that main.ts alone sees all four.
   view: ['gpu'],
+  // The Runs page has the same arrows inside, and of the plot page only its pure and wire modules.
+  'search/model': ['wire', 'gpu', 'view'],
+  'search/wire': ['gpu', 'view'],
+  'search/view': ['gpu'],
 };
 
 const layer = ([folder, forbidden]) => ({

@@ -12,7 +12,7 @@ export default defineConfig({
     // The page is served under a policy without data: URLs and inline code.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: 'src/main.ts' },
+    rolldownOptions: { input: ['src/main.ts', 'src/search/main.ts'] },
   },
   worker: { format: 'es' },
   test: { environment: 'node', include: ['test/**/*.test.ts'] },

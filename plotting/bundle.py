@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 MANIFEST = Path(__file__).parent / "static/plotting/bundle/.vite/manifest.json"
 PREFIX = "plotting/bundle/"
@@ -24,5 +26,12 @@ def find_entry(name: str, manifest: Path = MANIFEST) -> Entry | None:
         chunks = json.loads(manifest.read_text())
     except FileNotFoundError:
         return None
-    chunk = chunks[name]
-    return Entry(PREFIX + chunk["file"], tuple(PREFIX + path for path in chunk.get("css", ())))
+    styles = dict.fromkeys(PREFIX + path for path in _styles(chunks, name))
+    return Entry(PREFIX + chunks[name]["file"], tuple(styles))
+
+
+def _styles(chunks: dict[str, Any], name: str) -> Iterator[str]:
+    """Those of what is imported come first: what pages share, their own rules may change."""
+    for imported in chunks[name].get("imports", ()):
+        yield from _styles(chunks, imported)
+    yield from chunks[name].get("css", ())

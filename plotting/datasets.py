@@ -25,6 +25,7 @@ from runs.filters import MAX_HANDLES, RunFilter, parse_filter
 from runs.models import Run, RunHead
 from runs.queries import describe_basics
 from runs.row_filters import RowFilter, parse_row_filter
+from runs.search import passing_runs
 from runs.snapshots import Listed, Snapshot, take_heads
 
 KEYS = ("filter", "series", "fields", "attributes", "cursor", "mark", "rows", "max_rows", "window")
@@ -215,7 +216,7 @@ def take_snapshot(query: DataQuery) -> Dataset:
         Illegal: `illegal_cursor`.
         TooLarge: a run is too long for windows; nothing of it was read.
     """
-    snapshot = take_heads(query.run_filter.runs(), query.series.id)
+    snapshot = take_heads(passing_runs(query.run_filter), query.series.id)
     mark = _mark(query, snapshot)
     if mark == query.mark:
         return Dataset(query, [], [], [], {}, more=False, mark=mark, unchanged=True)

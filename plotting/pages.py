@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 
 from plotting.bundle import find_entry
 
 
-def home(request: HttpRequest) -> HttpResponse:
-    return HttpResponseRedirect(reverse("plot"))
+def runs(request: HttpRequest) -> HttpResponse:
+    return _shell(request, "Runs", "src/search/main.ts")
 
 
 def plot(request: HttpRequest) -> HttpResponse:
+    return _shell(request, "Plot", "src/main.ts")
+
+
+def _shell(request: HttpRequest, title: str, entry: str) -> HttpResponse:
     boot = {
         "user": {"name": request.user.get_username()},
         "api": "/api/v1/",
         "live": "/ws/live/",
     }
-    return render(request, "plotting/plot.html", {"boot": boot, "entry": find_entry("src/main.ts")})
+    context = {"title": title, "boot": boot, "entry": find_entry(entry)}
+    return render(request, "plotting/shell.html", context)

@@ -17,6 +17,7 @@ from runs.columns import Head, Page, RowsGone, read_heads, read_pages
 from runs.filters import RunFilter
 from runs.overviews import Portion
 from runs.passing import read_likely
+from runs.search import passing_runs
 
 NOWHERE: Range = (0, 0)
 
@@ -152,7 +153,7 @@ def plan_density(query: DensityQuery) -> DensityMap:
 
 
 def _subjects(run_filter: RunFilter, series: SeriesInfo) -> list[Subject]:
-    passing = run_filter.runs()
+    passing = passing_runs(run_filter)
     heads = read_heads(passing, series.id)
     ordered = passing.order_by("started_at", "handle").values_list("pk", "handle")
     return [Subject(str(handle), heads[pk]) for pk, handle in ordered if pk in heads]

@@ -8,7 +8,7 @@ from plotting import api, pages, plots_api, statistics_api
 from plotting.consumers import LiveConsumer
 
 urlpatterns = [
-    path("", pages.home, name="home"),
+    path("", pages.runs, name="home"),
     path("plot/", pages.plot, name="plot"),
     path("api/v1/data/", api.Data.as_view()),
     path("api/v1/follow/", api.Follow.as_view()),

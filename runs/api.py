@@ -1,10 +1,8 @@
-"""REST door of runs."""
+"""REST door of runs; searching them: `search_api`."""
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from drf_spectacular.types import OpenApiTypes
@@ -25,13 +23,14 @@ from catalog.rest import (
     page_limit,
     take,
 )
-from catalog.serializers import FieldSerializer, SeriesSerializer, page_of
+from catalog.serializers import page_of
 from runs import append, lifecycle, queries, serializers
 from runs.filters import parse_filter
 from runs.heads import find_living_run, find_run
 from runs.models import Run
 from runs.parsers import FramesParser, JsonAppendParser, name_a_frame, parse_append
 from runs.requests import AppendRequest
+from runs.search import passing_runs
 
 
 def _shown(run: Run) -> Response:
@@ -156,7 +155,7 @@ class RunsTags(APIView):
         body = take(request.data, required=("filter",), optional=("add", "remove", "dry_run"))
         run_filter = parse_filter(body["filter"], user_name=request.user.get_username())
         done = lifecycle.retag_runs(
-            run_filter.runs(),
+            passing_runs(run_filter),
             add=body.get("add", []),
             remove=body.get("remove", []),
             dry_run=body.get("dry_run", False),
@@ -164,44 +163,27 @@ class RunsTags(APIView):
         return Response(asdict(done))
 
 
-class RunSearch(APIView):
-    @extend_schema(request=serializers.SearchSerializer, responses=serializers.RunPageSerializer)
+class RunsDelete(APIView):
+    @extend_schema(
+        operation_id="v1_runs_delete_many",
+        request=serializers.FilterSerializer,
+        responses=serializers.DeletedRunsSerializer,
+    )
     def post(self, request: Request) -> Response:
-        body = take(request.data, optional=("filter", "limit", "cursor"))
-        run_filter = parse_filter(body.get("filter"), user_name=request.user.get_username())
-        after = None
-        if body.get("cursor") is not None:
-            after = decode_cursor(body["cursor"], _read_key)
-        page = queries.page_of_runs(
-            run_filter.runs(), limit=page_limit(request, body.get("limit")), after=after
-        )
-        key = [page.last[0].isoformat(), str(page.last[1])] if page.last else None
-        answer: dict[str, Any] = {
-            "results": page.runs,
-            "next": encode_cursor(key) if key else None,
-        }
-        return Response(answer if page.count is None else {**answer, "count": page.count})
+        body = take(request.data, required=("filter",))
+        run_filter = parse_filter(body["filter"], user_name=request.user.get_username())
+        return Response(asdict(lifecycle.delete_runs(passing_runs(run_filter))))
 
 
-class RunCommon(APIView):
-    @extend_schema(request=serializers.FilterSerializer, responses=serializers.CommonSerializer)
+class RunsRestore(APIView):
+    @extend_schema(
+        operation_id="v1_runs_restore_many",
+        request=serializers.HandlesSerializer,
+        responses=serializers.RestoredRunsSerializer,
+    )
     def post(self, request: Request) -> Response:
-        body = take(request.data, optional=("filter",))
-        run_filter = parse_filter(body.get("filter"), user_name=request.user.get_username())
-        found = queries.common(run_filter.runs())
-        return Response(
-            {
-                "runs": found.runs,
-                "series": [
-                    {"series": SeriesSerializer(series).data, "runs": n}
-                    for series, n in found.series
-                ],
-                "attributes": [
-                    {"field": FieldSerializer(field).data, "runs": n}
-                    for field, n in found.attributes
-                ],
-            }
-        )
+        handles = take(request.data, required=("handles",))["handles"]
+        return Response(asdict(lifecycle.restore_runs(handles)))
 
 
 class TagList(APIView):
@@ -217,10 +199,3 @@ class TagList(APIView):
         return Response(
             {"results": results, "next": encode_cursor([page[limit - 1][0]]) if more else None}
         )
-
-
-def _read_key(key: list[Any]) -> tuple[datetime, uuid.UUID]:
-    started_at = datetime.fromisoformat(key[0])
-    if started_at.tzinfo is None:
-        raise ValueError("no zone")
-    return started_at.astimezone(UTC), uuid.UUID(key[1])

@@ -11,6 +11,7 @@ from catalog.definitions import parse_handle
 from catalog.errors import Conflict, Refused
 from catalog.snapshot import known_series, load_series
 from runs import fault_points, group_commit, operations, statements
+from runs.change_notes import note_append
 from runs.decisions import Cursors, Taken, WriterState, take_frames, take_operations
 from runs.heads import run_gone
 from runs.ids import parse_hex128
@@ -77,6 +78,8 @@ class Append:
             counts = _write_rows(write, known, taken)
             if meta_changed:
                 write.change_head(version, state)
+        first_rows = any(not known.counts.get(series_id) for series_id in counts)
+        note_append(head.run_id, changed=meta_changed or first_rows)
         if counts or meta_changed:
             rows = {taken.streams[series_id].handle: rows for series_id, rows in counts.items()}
             meta = version if meta_changed else 0

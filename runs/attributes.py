@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 from catalog.models import Field
@@ -74,8 +75,14 @@ def to_columns(data_type: DataType, value: Value) -> dict[str, Any]:
 
 def value_of(attribute: Attribute) -> Value:
     """The value an Attribute row holds, exactly."""
-    column = "float_bits" if attribute.data_type == "float" else f"{attribute.data_type}_value"
-    value: Value = getattr(attribute, column)
+    columns = [getattr(attribute, column) for column in COLUMNS]
+    return value_in(attribute.data_type, columns)
+
+
+def value_in(data_type: str, columns: Sequence[Any]) -> Value:
+    """The value in a row's columns, in the order of `COLUMNS`."""
+    column = "float_bits" if data_type == "float" else f"{data_type}_value"
+    value: Value = columns[COLUMNS.index(column)]
     return bits_float(int(value)) if column == "float_bits" else value
 
 

@@ -1,151 +1,47 @@
-"""The run filter: JSON -> typed nodes -> query. One definition for every door.
+"""The run filter: JSON or text -> typed nodes, and back. One definition for every door.
 
-Its form and meaning: docs/formats/api.md, "Run filter". User keys never reach `filter(**…)`: only
-the names written here do.
+Its forms and meaning: docs/formats/api.md, "Run filter". User keys never reach `filter(**…)`: only
+the names written here and in `filter_nodes` do.
 """
 
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from catalog.definitions import parse_handle, resolve_fields, resolve_series
 from catalog.errors import Illegal, TooLarge
 from catalog.models import Field
-from catalog.types import Value, check_text, parse_data_type, parse_value
-from runs.attributes import float_bits
-from runs.models import Attribute, Run, RunHead, RunSeries, RunTag
+from catalog.types import check_text, dump_value, parse_data_type, parse_value
+from runs.filter_nodes import STATES, AttributeNode, RunFilter, TagNode
+from runs.filter_text import parse_text
 from runs.times import parse_time
 
+__all__ = ["MAX_HANDLES", "RunFilter", "dump_filter", "parse_filter"]
+
 MAX_HANDLES = 10_000
-# Each is a join: PostgreSQL plans and runs 20 in 0.1 s, and has not answered 100 in ten minutes.
-MAX_CONDITIONS = 20
-STALE_AFTER = timedelta(minutes=10)
-STATES = ("running", "finished", "failed", "stale")
-
-
-@dataclass(frozen=True)
-class TagNode:
-    names: tuple[str, ...]
-    every: bool
-    negate: bool
-
-    def q(self) -> Q:
-        if not self.names:  # an empty list matches no run; so negated, it drops none
-            return Q() if self.negate else Q(pk__in=[])
-        bearers = RunTag.objects.filter(tag__name__in=self.names).values("run_id")
-        if self.every:  # counted, not joined once for each: a run bears a tag once
-            counted = bearers.annotate(borne=Count("pk")).filter(borne=len(set(self.names)))
-            q = Q(pk__in=counted.values("run_id"))
-        else:
-            q = Q(pk__in=bearers)
-        return ~q if self.negate else q
-
-
-@dataclass(frozen=True)
-class AttributeNode:
-    """A range or list of values of one field, or its presence."""
-
-    field: Field
-    bounds: tuple[tuple[str, int | float], ...] = ()
-    values: tuple[Value, ...] | None = None
-    present: bool | None = None
-    include_missing: bool = False
-
-    def q(self) -> Q:
-        have = Attribute.objects.filter(field=self.field)
-        has = Q(pk__in=have.values("run_id"))
-        q = self._matches(have)
-        if self.include_missing:
-            q |= ~has
-        if self.present is not None:
-            q &= has if self.present else ~has
-        return q
-
-    def _matches(self, have: QuerySet[Attribute]) -> Q:
-        if not self.bounds and self.values is None:
-            # Nothing is asked of the value; `present` alone may ask for its absence.
-            return Q() if self.present is not None else Q(pk__in=have.values("run_id"))
-        matching = have
-        for lookup, bound in self.bounds:
-            matching = matching.filter(**{f"{self.field.data_type}_value__{lookup}": bound})
-        if self.values is not None:
-            matching = matching.filter(self._any_value(self.values))
-        return Q(pk__in=matching.values("run_id"))
-
-    def _any_value(self, values: tuple[Value, ...]) -> Q:
-        if self.field.data_type == "float":
-            patterns = {float_bits(float(value)) for value in values}
-            if any(value == 0 for value in values):
-                patterns |= {float_bits(0.0), float_bits(-0.0)}
-            return Q(float_bits__in=patterns)
-        return Q(**{f"{self.field.data_type}_value__in": values})
-
-
-@dataclass(frozen=True)
-class RunFilter:
-    """A parsed run filter; every part AND-ed."""
-
-    handles: tuple[uuid.UUID, ...] | None = None
-    tags: tuple[TagNode, ...] = ()
-    started_at: tuple[datetime | None, datetime | None] = (None, None)
-    attributes: tuple[AttributeNode, ...] = ()
-    series_ids: tuple[int, ...] | None = None
-    owners: tuple[str, ...] | None = None
-    states: tuple[str, ...] | None = None
-    with_rows: bool | None = True
-
-    def runs(self) -> QuerySet[Run]:
-        """The living runs that pass, unordered."""
-        q = Q(deleted_at=None)
-        if self.handles is not None:
-            q &= Q(handle__in=self.handles)
-        nodes: list[TagNode | AttributeNode] = [*self.tags, *self.attributes]
-        for node in nodes:
-            q &= node.q()
-        least, greatest = self.started_at
-        q &= Q(started_at__gte=least) if least else Q()
-        q &= Q(started_at__lte=greatest) if greatest else Q()
-        q &= self._rows_q()
-        if self.owners is not None:
-            q &= Q(owner__username__in=self.owners)
-        if self.states is not None:
-            q &= _states_q(self.states)
-        return Run.objects.filter(q)
-
-    def _rows_q(self) -> Q:
-        present = RunSeries.objects.filter(rows__gt=0, generation=F("run__head__generation"))
-        if self.series_ids == ():
-            return Q(pk__in=[])
-        if self.series_ids:
-            q = Q() if self.with_rows is not False else Q(pk__in=[])
-            for series_id in self.series_ids:
-                q &= Q(pk__in=present.filter(series_id=series_id).values("run_id"))
-            return q
-        has = Q(pk__in=present.values("run_id"))
-        return Q() if self.with_rows is None else has if self.with_rows else ~has
+MAX_CONDITIONS = 1_000  # attributes and series
 
 
 def parse_filter(given: object, *, user_name: str) -> RunFilter:
-    """The filter of this JSON; ``None`` is the empty filter.
+    """The filter of this JSON or text; ``None`` is the empty filter.
 
     Args:
         user_name: who `me` is.
 
     Raises:
         Illegal: `illegal_filter`, `unknown_field`, `unknown_series`; never ignores a part.
+        Malformed: a text that is none, with the position.
     """
     if given is None:
         return RunFilter()
+    if isinstance(given, str):
+        given = parse_text(given)
     if not isinstance(given, Mapping):
-        raise _illegal("a run filter must be an object.")
+        raise _illegal("a run filter must be an object, or its text.")
     known = {
         "handles": _parse_handles,
         "tags": lambda part: _parse_tags(part, negate=False),
@@ -175,7 +71,7 @@ def _check_size(run_filter: RunFilter) -> None:
     listed = len(run_filter.handles or ()) + len(run_filter.owners or ())
     listed += sum(len(node.names) for node in run_filter.tags)
     listed += sum(len(node.values or ()) for node in run_filter.attributes)
-    conditions = len(run_filter.attributes) + len(run_filter.series_ids or ())
+    conditions = len(run_filter.attributes) + len(run_filter.series or ())
     for what, number, limit in (
         ("handles, tags and values", listed, MAX_HANDLES),
         ("attributes and series", conditions, MAX_CONDITIONS),
@@ -206,24 +102,26 @@ def _parse_handles(part: object) -> dict[str, Any]:
 
 def _parse_tags(part: object, *, negate: bool) -> dict[str, Any]:
     what = "not_tags" if negate else "tags"
-    if not isinstance(part, Mapping) or len(part) != 1 or not set(part) <= {"all", "any"}:
-        raise _illegal(f'{what} must be {{"all": […]}} or {{"any": […]}}.', what)
-    [(mode, names)] = part.items()
-    if names is None:
-        return {}
-    return {"tags": (TagNode(tuple(_texts(names, what)), mode == "all", negate),)}
+    if not isinstance(part, Mapping) or not part or not set(part) <= {"all", "any"}:
+        raise _illegal(f'{what} must be {{"all": […]}}, {{"any": […]}}, or both.', what)
+    return {
+        "tags": tuple(
+            TagNode(tuple(_texts(part[mode], what)), mode == "all", negate)
+            for mode in ("all", "any")
+            if part.get(mode) is not None
+        )
+    }
 
 
 def _parse_started_at(part: object) -> dict[str, Any]:
     if not isinstance(part, Mapping) or not set(part) <= {"min", "max"}:
         raise _illegal("started_at must be an object of min and max.", "started_at")
     now = timezone.now()
-    ends = [part.get(key) for key in ("min", "max")]
-    return {
-        "started_at": tuple(
-            None if end is None else parse_time(end, now=now, what="started_at") for end in ends
-        )
-    }
+    ends = (part.get("min"), part.get("max"))
+    for end in ends:
+        if end is not None:
+            parse_time(end, now=now, what="started_at")
+    return {"started_at": ends}
 
 
 _BOUNDS = {"min": "gte", "max": "lte", "min_open": "gt", "max_open": "lt"}
@@ -279,7 +177,7 @@ def _parse_bounds(item: Mapping[str, Any], field: Field) -> list[tuple[str, int 
 
 
 def _parse_series(part: object) -> dict[str, Any]:
-    return {"series_ids": tuple(series.pk for series in resolve_series(_texts(part, "series")))}
+    return {"series": tuple(resolve_series(_texts(part, "series")))}
 
 
 def _parse_owners(part: object, user_name: str) -> tuple[str, ...]:
@@ -300,14 +198,42 @@ def _parse_with_rows(part: object) -> bool | None:
     return part
 
 
-def _states_q(states: Sequence[str]) -> Q:
-    """Stale is not stored: a running run that was not heard of for a while."""
-    heads = RunHead.objects.all()
-    since = timezone.now() - STALE_AFTER
-    silent = Q(last_append_at__lt=since) | Q(last_append_at=None, run__started_at__lt=since)
-    q = Q(state__in=[state for state in states if state in ("finished", "failed")])
-    if "running" in states:
-        q |= Q(state="running") & ~silent
-    if "stale" in states:
-        q |= Q(state="running") & silent
-    return Q(pk__in=heads.filter(q).values("run_id"))
+def dump_filter(run_filter: RunFilter) -> dict[str, Any]:
+    """The filter as JSON that :func:`parse_filter` reads as the same one.
+
+    Fields and series by handle, which survives a renaming; `me` is the person; no part that asks
+    for nothing.
+    """
+    dumped: dict[str, Any] = {}
+    if run_filter.handles is not None:
+        dumped["handles"] = [str(handle) for handle in run_filter.handles]
+    for node in run_filter.tags:
+        part = dumped.setdefault("not_tags" if node.negate else "tags", {})
+        part["all" if node.every else "any"] = list(node.names)
+    ends = zip(("min", "max"), run_filter.started_at, strict=True)
+    if started_at := {key: end for key, end in ends if end is not None}:
+        dumped["started_at"] = started_at
+    if run_filter.attributes:
+        dumped["attributes"] = [_dump_attribute(node) for node in run_filter.attributes]
+    if run_filter.series is not None:
+        dumped["series"] = [str(series.handle) for series in run_filter.series]
+    if run_filter.owners is not None:
+        dumped["owner"] = list(run_filter.owners)
+    if run_filter.states is not None:
+        dumped["state"] = list(run_filter.states)
+    if run_filter.with_rows is not True:
+        dumped["with_rows"] = run_filter.with_rows
+    return dumped
+
+
+def _dump_attribute(node: AttributeNode) -> dict[str, Any]:
+    dumped: dict[str, Any] = {"field": str(node.field.handle)}
+    keys = {lookup: key for key, lookup in _BOUNDS.items()}
+    dumped |= {keys[lookup]: dump_value(bound) for lookup, bound in node.bounds}
+    if node.values is not None:
+        dumped["values"] = [dump_value(value) for value in node.values]
+    if node.present is not None:
+        dumped["present"] = node.present
+    if node.include_missing:
+        dumped["include_missing"] = True
+    return dumped

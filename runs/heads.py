@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from catalog.definitions import parse_handle
 from catalog.errors import Gone, NotFound
+from runs.change_notes import note_changes
 from runs.live import RunChange, publish
 from runs.models import Run, RunHead
 
@@ -59,12 +60,14 @@ def touch_meta(run: Run, head: RunHead, *, gone: bool = False) -> None:
     """Save a changed head under a new version of its metadata, and publish that."""
     head.meta_version += 1
     head.save()
+    note_changes([run.pk])
     publish(RunChange(str(run.handle), head.generation, meta=head.meta_version, gone=gone))
 
 
 def bump_meta(run: Run) -> None:
     """The same for a change beside the head (tags, attributes), whose row is locked by this."""
     RunHead.objects.filter(run_id=run.pk).update(meta_version=F("meta_version") + 1)
+    note_changes([run.pk])
     head = RunHead.objects.get(run_id=run.pk)
     publish(RunChange(str(run.handle), head.generation, meta=head.meta_version, gone=head.fenced))
 

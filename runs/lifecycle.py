@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from catalog.errors import Conflict, Illegal, Refused, TooLarge
 from catalog.models import Field
 from catalog.types import Value, check_text
 from runs import attributes
+from runs.change_notes import note_changes
 from runs.heads import bump_meta, lock_head, make_run, touch_meta
 from runs.ids import parse_hex128
 from runs.live import RunChange, publish
@@ -124,6 +125,78 @@ def delete_run(run: Run) -> Deleted:
     return Deleted(1, count_rows(run, head))
 
 
+@dataclass(frozen=True)
+class DeletedRuns:
+    """Attributes:
+    handles: of the runs that were deleted: what `restore_runs` undoes.
+    """
+
+    runs: int
+    rows: int
+    handles: list[str]
+
+
+def delete_runs(runs: QuerySet[Run]) -> DeletedRuns:
+    """Delete many runs, in transactions of a hundred.
+
+    Raises:
+        TooLarge: more than 10,000 runs; nothing was deleted.
+    """
+    rows, handles = 0, []
+    for some in _by_transaction(_not_too_many(runs)):
+        with transaction.atomic():
+            for run in some:
+                done = delete_run(run)
+                rows += done.rows
+                if done.deleted:
+                    handles.append(str(run.handle))
+    return DeletedRuns(len(handles), rows, handles)
+
+
+@dataclass(frozen=True)
+class RestoredRuns:
+    runs: int
+    refused: list[dict[str, str]]
+
+
+def restore_runs(given: object) -> RestoredRuns:
+    """Undo the deletion of these runs; those that are purged are told, and the others restored.
+
+    Raises:
+        Illegal, TooLarge: not a list of at most 10,000 handles; nothing was restored.
+    """
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise Illegal("wrong_type", "handles must be a list.", field="handles")
+    found = _not_too_many(Run.objects.filter(handle__in=_parse_handles(given)))
+    restored, refused = 0, []
+    for some in _by_transaction([run for run in found if run.deleted_at is not None]):
+        with transaction.atomic():
+            for run in some:
+                try:
+                    restore_run(run)
+                except Conflict as fault:
+                    refused.append({"run": str(run.handle), "message": fault.message})
+                else:
+                    restored += 1
+    return RestoredRuns(restored, refused)
+
+
+def _parse_handles(given: Sequence[object]) -> list[uuid.UUID]:
+    if len(given) > RUNS_PER_REQUEST:
+        raise TooLarge(
+            "too_many",
+            f"At most {RUNS_PER_REQUEST:,} handles at once, not {len(given):,}.",
+            limit=RUNS_PER_REQUEST,
+        )
+    handles = []
+    for item in given:
+        parsed = parse_handle(item)
+        if parsed is None:
+            raise Illegal("illegal_value", f"{item!r:.60} is not a handle.", field="handles")
+        handles.append(parsed)
+    return handles
+
+
 @transaction.atomic
 def restore_run(run: Run) -> None:
     """Undo a deletion.
@@ -198,12 +271,14 @@ def remove_tags(run: Run, given: object) -> int:
 class Retagged:
     """Attributes:
     runs: how many runs were looked at.
+    changed: handles of those that changed; all that is needed to undo it.
     refused: runs that would have had too many tags, and why; nothing of theirs changed.
     """
 
     runs: int
     added: int
     removed: int
+    changed: list[str]
     refused: list[dict[str, str]]
 
 
@@ -221,6 +296,25 @@ def retag_runs(
     if not isinstance(dry_run, bool):
         raise Illegal("wrong_type", "dry_run must be true or false.", field="dry_run")
     adding, removing = parse_tags(add), parse_tags(remove)
+    found = _not_too_many(runs)
+    added = removed = 0
+    changed, refused = [], []
+    for some in _by_transaction(found):
+        retag = _foresee(some) if dry_run else _retag
+        with nullcontext() if dry_run else transaction.atomic():
+            for run in some:
+                try:
+                    plus, minus = retag(run, adding, removing)
+                except Illegal as fault:
+                    refused.append({"run": str(run.handle), "message": fault.message})
+                    continue
+                added, removed = added + plus, removed + minus
+                if plus or minus:
+                    changed.append(str(run.handle))
+    return Retagged(len(found), added, removed, changed, refused)
+
+
+def _not_too_many(runs: QuerySet[Run]) -> list[Run]:
     found = list(runs.order_by("pk")[: RUNS_PER_REQUEST + 1])
     if len(found) > RUNS_PER_REQUEST:
         raise TooLarge(
@@ -228,20 +322,13 @@ def retag_runs(
             f"At most {RUNS_PER_REQUEST:,} runs at once; narrow the filter.",
             limit=RUNS_PER_REQUEST,
         )
-    added = removed = 0
-    refused = []
-    for start in range(0, len(found), RUNS_PER_TRANSACTION):
-        batch = found[start : start + RUNS_PER_TRANSACTION]
-        retag = _foresee(batch) if dry_run else _retag
-        with nullcontext() if dry_run else transaction.atomic():
-            for run in batch:
-                try:
-                    plus, minus = retag(run, adding, removing)
-                except Illegal as fault:
-                    refused.append({"run": str(run.handle), "message": fault.message})
-                else:
-                    added, removed = added + plus, removed + minus
-    return Retagged(len(found), added, removed, refused)
+    return found
+
+
+def _by_transaction(runs: list[Run]) -> Iterator[list[Run]]:
+    """In hundreds: appends to other runs wait for no more than that."""
+    for start in range(0, len(runs), RUNS_PER_TRANSACTION):
+        yield runs[start : start + RUNS_PER_TRANSACTION]
 
 
 def _foresee(runs: Sequence[Run]) -> Callable[[Run, list[str], list[str]], tuple[int, int]]:
@@ -300,6 +387,7 @@ def rename_tag(tag: Tag, given: object) -> None:
     bearers = Run.objects.filter(run_tags__tag=tag, deleted_at=None)
     heads = RunHead.objects.filter(run_id__in=bearers.values("pk"))
     heads.update(meta_version=F("meta_version") + 1)
+    note_changes(bearers.values_list("pk", flat=True))
     for head in heads.select_related("run"):
         publish(RunChange(str(head.run.handle), head.generation, meta=head.meta_version))
     try:

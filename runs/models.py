@@ -245,3 +245,42 @@ class Gap(models.Model):
     first_row = models.BigIntegerField(help_text="counted by the writer, not by the run")
     rows = models.BigIntegerField()
     reason = models.CharField(max_length=500)
+
+
+class ChangeNote(models.Model):
+    """That what a search can ask of a run changed: for the indexes of all processes.
+
+    No foreign key: a note outlives nothing and refers to nothing that is ever removed.
+    """
+
+    run_id = models.BigIntegerField()
+    transaction = models.BigIntegerField(help_text="PostgreSQL's number; 0 on SQLite")
+    noted_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            # PostgreSQL: what was committed since; reaping: what is old
+            models.Index(fields=["transaction"], name="note_by_transaction"),
+            models.Index(fields=["noted_at"], name="note_by_time"),
+        ]
+
+
+class SavedSearch(models.Model):
+    """A run filter with a name; `filter` is its JSON, fields and series by handle."""
+
+    handle = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="searches")
+    name = models.CharField(max_length=TAG_CHARS)
+    filter = models.JSONField()
+    shared = models.BooleanField(default=False, help_text="everybody sees it; the owner changes it")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = "saved search"
+        verbose_name_plural = "saved searches"
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="search_named_once_by_a_person")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -8,6 +8,7 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from runs.change_notes import forget_old_notes
 from runs.heads import lock_head
 from runs.models import (
     Attribute,
@@ -34,6 +35,7 @@ def reap(*, purge_after: timedelta = PURGE_AFTER, grace: timedelta = GENERATION_
         The number of chunks removed.
     """
     now = timezone.now()
+    forget_old_notes()
     for run in Run.objects.filter(deleted_at__lt=now - purge_after, purged_at=None):
         _mark_purged(run, before=now - purge_after)
     # A writer's row is made by its first append and goes last: what was interrupted is found again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from catalog.serializers import FieldSerializer, SeriesSerializer
@@ -61,8 +62,18 @@ class RemovedSerializer(serializers.Serializer[Any]):
     removed = serializers.IntegerField()
 
 
+@extend_schema_field({"oneOf": [{"type": "object"}, {"type": "string"}], "nullable": True})
+class RunFilterField(serializers.JSONField):
+    """A run filter: an object, or its text."""
+
+
 class FilterSerializer(serializers.Serializer[Any]):
-    filter = serializers.DictField(required=False, allow_null=True)
+    filter = RunFilterField(required=False, allow_null=True)
+
+
+class FilterFormsSerializer(serializers.Serializer[Any]):
+    filter = serializers.DictField()
+    text = serializers.CharField()
 
 
 class SeriesCountSerializer(serializers.Serializer[Any]):
@@ -113,7 +124,7 @@ class TagsSerializer(serializers.Serializer[Any]):
 
 
 class RetagSerializer(serializers.Serializer[Any]):
-    filter = serializers.DictField(allow_null=True)
+    filter = RunFilterField(allow_null=True)
     add = serializers.ListField(child=serializers.CharField(), required=False)
     remove = serializers.ListField(child=serializers.CharField(), required=False)
     dry_run = serializers.BooleanField(required=False)
@@ -123,6 +134,22 @@ class RetaggedSerializer(serializers.Serializer[Any]):
     runs = serializers.IntegerField()
     added = serializers.IntegerField()
     removed = serializers.IntegerField()
+    changed = serializers.ListField(child=serializers.CharField())
+    refused = serializers.ListField(child=serializers.DictField())
+
+
+class DeletedRunsSerializer(serializers.Serializer[Any]):
+    runs = serializers.IntegerField()
+    rows = serializers.IntegerField()
+    handles = serializers.ListField(child=serializers.CharField())
+
+
+class HandlesSerializer(serializers.Serializer[Any]):
+    handles = serializers.ListField(child=serializers.CharField())
+
+
+class RestoredRunsSerializer(serializers.Serializer[Any]):
+    runs = serializers.IntegerField()
     refused = serializers.ListField(child=serializers.DictField())
 
 
@@ -133,6 +160,37 @@ class AttributesSerializer(serializers.Serializer[Any]):
 
 
 class SearchSerializer(serializers.Serializer[Any]):
-    filter = serializers.DictField(required=False, allow_null=True)
+    filter = RunFilterField(required=False, allow_null=True)
     limit = serializers.IntegerField(required=False)
     cursor = serializers.CharField(required=False)
+    offset = serializers.IntegerField(required=False)
+    sort = serializers.DictField(required=False, allow_null=True)
+    attributes = serializers.ListField(
+        child=serializers.CharField(), required=False, allow_null=True
+    )
+
+
+class NewSearchSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    filter = RunFilterField(allow_null=True)
+    shared = serializers.BooleanField(required=False)
+
+
+class SavedSearchSerializer(serializers.Serializer[Any]):
+    handle = serializers.UUIDField()
+    name = serializers.CharField()
+    owner = serializers.CharField()
+    mine = serializers.BooleanField()
+    shared = serializers.BooleanField()
+    filter = serializers.DictField()
+    text = serializers.CharField(allow_null=True)
+
+
+class FacetsRequestSerializer(FilterSerializer):
+    values = serializers.IntegerField(required=False)
+    contains = serializers.CharField(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        # Not declared: `fields` means something else to a serializer.
+        listed = serializers.ListField(child=serializers.CharField(), required=False)
+        return super().get_fields() | {"fields": listed}

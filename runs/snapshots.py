@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from runs.columns import Head
-from runs.filters import STALE_AFTER
+from runs.filter_nodes import STALE_AFTER
 from runs.models import Run
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -45,6 +46,13 @@ def nothing_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         for name in ("STREAMVIS_URL", "STREAMVIS_TOKEN", "STREAMVIS_SPOOL", *XDG):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_index_of_another_test() -> None:
+    """A test's rows are rolled back; what this process knew of them is not."""
+    if (module := sys.modules.get("runs.run_index")) is not None:
+        module.run_index.forget()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ def test_the_browser_offers_webgpu(page: Page) -> None:
 
 def test_the_login_link_logs_in(page: Page, server: Server) -> None:
     page.goto("/")
-    assert page.url.startswith(f"{server.url}/plot/")
+    assert page.url == f"{server.url}/"
 
 
 def test_a_stranger_is_asked_to_log_in(browser: Browser, server: Server) -> None:

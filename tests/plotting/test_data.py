@@ -19,7 +19,7 @@ from catalog.errors import Illegal
 from plotting import answers
 from plotting.datasets import parse_query, take_snapshot
 from runs import columns, lifecycle, reaping
-from runs.filters import STALE_AFTER
+from runs.filter_nodes import STALE_AFTER
 from runs.frames import MEDIA_TYPE, PREFIX, read_columns, read_message
 from runs.heads import find_run
 from runs.models import RunHead, RunSeries

@@ -38,8 +38,10 @@ def test_a_stranger_is_led_to_the_login_and_back(db: None) -> None:
     assert response.headers["Location"] == "/login/?next=/plot/%3Fseries%3Da%26x%3Db"
 
 
-def test_the_home_page_leads_to_the_plot(browser: Client) -> None:
-    assert browser.get("/").headers["Location"] == "/plot/"
+def test_the_home_page_is_the_search_of_runs(browser: Client) -> None:
+    page = browser.get("/").content.decode()
+    assert "<title>Runs · Streamvis</title>" in page
+    assert '"name": "alice"' in page
 
 
 def test_without_a_bundle_the_page_says_what_to_do(
@@ -51,11 +53,10 @@ def test_without_a_bundle_the_page_says_what_to_do(
 
 def test_the_manifest_names_the_files(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.json"
-    manifest.write_text(
-        json.dumps({"src/main.ts": {"file": "assets/main-abc.js", "css": ["assets/main-def.css"]}})
-    )
+    shared = {"file": "assets/shared.js", "css": ["assets/shared.css"]}
+    main = {"file": "assets/main.js", "css": ["assets/main.css"], "imports": ["_shared.js"]}
+    manifest.write_text(json.dumps({"src/main.ts": main, "_shared.js": shared}))
     entry = bundle.find_entry("src/main.ts", manifest)
-    assert entry == bundle.Entry(
-        "plotting/bundle/assets/main-abc.js", ("plotting/bundle/assets/main-def.css",)
-    )
+    styles = ("plotting/bundle/assets/shared.css", "plotting/bundle/assets/main.css")
+    assert entry == bundle.Entry("plotting/bundle/assets/main.js", styles)
     assert bundle.find_entry("src/main.ts", tmp_path / "missing.json") is None

@@ -524,9 +524,10 @@ def test_one_value_stands_for_all_rows_of_a_json_frame(
 
 
 def test_an_append_of_100_rows_asks_the_database_few_times(
-    writer: Writer, training: SeriesInfo
+    writer: Writer, training: SeriesInfo, django_capture_on_commit_callbacks: Any
 ) -> None:
-    writer.log_rows(training, rows_of(*range(100)))
+    with django_capture_on_commit_callbacks(execute=True):  # it is known to be awake
+        writer.log_rows(training, rows_of(*range(100)))
     other = make_series("other", {"step": "int"})
     writer.log_rows(other, [(1,)])
     with CaptureQueriesContext(connection) as done:
@@ -535,9 +536,12 @@ def test_an_append_of_100_rows_asks_the_database_few_times(
     assert len(statements) == 6, "\n".join(statements)
 
 
-def test_an_append_writes_only_the_streams_it_moves(writer: Writer, training: SeriesInfo) -> None:
+def test_an_append_writes_only_the_streams_it_moves(
+    writer: Writer, training: SeriesInfo, django_capture_on_commit_callbacks: Any
+) -> None:
     other = make_series("other", {"step": "int"})
-    writer.log_rows(other, [(1,)])
+    with django_capture_on_commit_callbacks(execute=True):  # it is known to be awake
+        writer.log_rows(other, [(1,)])
     writer.log_rows(training, rows_of(1))
     with CaptureQueriesContext(connection) as done:
         writer.append(writer.frame(training), writer.frame(other))

@@ -8,12 +8,23 @@ export interface Access {
   csrfToken: string;
 }
 
+/** What an error's answer says besides its code; `position` and `length`: of the fault in a filter's text. */
+export interface ErrorBody {
+  code?: string;
+  message?: string;
+  hint?: string;
+  detail?: string;
+  position?: number;
+  length?: number;
+}
+
 export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
     readonly retryAfterMs: number | null,
+    readonly body: ErrorBody = {},
   ) {
     super(message);
   }
@@ -33,9 +44,9 @@ async function failure(response: Response): Promise<ApiError> {
   const wait = Number(response.headers.get('Retry-After'));
   const retryAfter = wait > 0 ? wait * 1000 : null;
   try {
-    const body = (await response.json()) as { code?: string; message?: string; hint?: string; detail?: string };
+    const body = (await response.json()) as ErrorBody;
     const message = [body.message ?? body.detail, body.hint].filter(Boolean).join(' ');
-    return new ApiError(response.status, body.code ?? '', message || `The server answered ${response.status}.`, retryAfter);
+    return new ApiError(response.status, body.code ?? '', message || `The server answered ${response.status}.`, retryAfter, body);
   } catch {
     return new ApiError(response.status, '', `The server answered ${response.status}.`, retryAfter);
   }
@@ -63,6 +74,10 @@ function post(access: Access, path: string, body: unknown, accept: string, signa
 
 export async function postJson<T>(access: Access, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
   return (await (await post(access, path, body, 'application/json', signal)).json()) as T;
+}
+
+export async function deleteAt(access: Access, path: string): Promise<void> {
+  await request(access, path, { method: 'DELETE', headers: { 'X-CSRFToken': access.csrfToken } });
 }
 
 /** All pages of a list. */

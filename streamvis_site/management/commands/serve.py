@@ -17,7 +17,7 @@ import uvicorn
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
 from accounts.credentials import issue_login_link
@@ -27,6 +27,7 @@ from plotting.hub import hub
 from runs.compaction import COLD_AFTER, compact
 from runs.group_commit import committing_together
 from runs.reaping import reap
+from runs.run_index import run_index
 from streamvis_site import first_start
 from streamvis_site.http_protocol import BoundedHttp
 from streamvis_site.memory import keep_few_arenas
@@ -160,6 +161,8 @@ def run_server(listener: socket.socket) -> None:
     )
     with committing_together():  # ends last: the reaper commits there too
         reaper.start()
+        # The first search would wait for it. A daemon: nobody who stops the server need wait.
+        threading.Thread(target=_read_runs, name="streamvis-index", daemon=True).start()
         try:
             _Server(config).run(sockets=[listener])
         finally:
@@ -169,6 +172,15 @@ def run_server(listener: socket.socket) -> None:
 
 def _end_normally(*_: object) -> None:
     raise SystemExit(0)
+
+
+def _read_runs() -> None:
+    try:
+        run_index.current()
+    except DatabaseError:
+        logger.warning("The index of runs was not read; the first search will.", exc_info=True)
+    finally:
+        close_old_connections()
 
 
 def _reap_until(ended: threading.Event) -> None:
