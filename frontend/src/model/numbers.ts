@@ -20,6 +20,17 @@ export function showScalar(value: Scalar | null | undefined): string {
   return String(value);
 }
 
+const SHORT_DIGITS = 5;
+
+/** For lists: five significant digits of what is no whole number; all of it belongs into a title. */
+export function shortScalar(value: Scalar | null | undefined): string {
+  if (typeof value !== 'number' || !Number.isFinite(value) || Number.isInteger(value)) return showScalar(value);
+  const short = Number(value.toPrecision(SHORT_DIGITS));
+  const size = Math.abs(short);
+  if (size === 0 || (size >= 1e-3 && size < 1e7)) return showFloat(short);
+  return short.toExponential().replace(/^-/, '−').replace('e+', 'e');
+}
+
 /** Shortest text that reads back as the same float64. */
 export function showFloat(value: number): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e15 && !Object.is(value, -0)) return groupDigits(value);

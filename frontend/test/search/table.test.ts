@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { fromQuery, NEWEST_FIRST, sortFromText, sortToText, toQuery } from '../../src/search/model/address';
 import { BLOCK, Blocks, visibleRows } from '../../src/search/model/blocks';
-import { cellText, chosenColumns, defaultColumns, fieldsOf, shortScalar } from '../../src/search/model/columns';
+import { cellText, chosenColumns, defaultColumns, endsOfSpan, fieldsOf, shortAttribute } from '../../src/search/model/columns';
 import { barAt, covered, heights } from '../../src/search/model/histogram';
 import { chooseAll, extend, isChosen, NONE, rangeTo, toggle } from '../../src/search/model/selection';
 import { sparkline } from '../../src/search/model/sparkline';
@@ -36,11 +36,11 @@ test('columns: what differs tells most', () => {
 });
 
 test('cells are short, and ints keep all their digits', () => {
-  expect(shortScalar(0.00012345678, field('lr'))).toBe('1.2346e-4');
-  expect(shortScalar(0.25, field('lr'))).toBe('0.25');
-  expect(shortScalar('NaN', field('lr'))).toBe('NaN');
-  expect(shortScalar('9223372036854775807', field('seed', 'int'))).toBe('9,223,372,036,854,775,807');
-  expect(shortScalar(undefined, field('lr'))).toBe('');
+  expect(shortAttribute(0.00012345678, field('lr'))).toBe('1.2346e-4');
+  expect(shortAttribute(0.25, field('lr'))).toBe('0.25');
+  expect(shortAttribute('NaN', field('lr'))).toBe('NaN');
+  expect(shortAttribute('9223372036854775807', field('seed', 'int'))).toBe('9,223,372,036,854,775,807');
+  expect(shortAttribute(undefined, field('lr'))).toBe('');
 });
 
 test('blocks are fetched where they are missing, and only some are kept', () => {
@@ -85,4 +85,9 @@ test('a preview joins the extremes of its columns, and has none where nothing ca
   const columns = [{ part: 'column', values: [0, 9] }, ...['first', 'least', 'greatest', 'last'].map((part, index) => ({ part, field: 'h-lr', values: [index, 'NaN'] })), { part: 'count', field: 'h-lr', values: [4, 0] }];
   expect(sparkline({ runs: [{ columns }] }, field('lr'), 10)).toMatchObject({ least: 1, greatest: 2, last: 3 });
   expect(sparkline({ runs: [] }, field('lr'), 10)).toBeNull();
+});
+
+test('the ends of a span of time are days, or times where the day is the same', () => {
+  expect(endsOfSpan('2026-11-23T12:00:00', '2026-11-25T12:00:00')).toEqual(['23 Nov 2026', '25 Nov 2026']);
+  expect(endsOfSpan('2026-11-25T11:59:58', '2026-11-25T12:00:00')).toEqual(['11:59:58', '12:00:00']);
 });

@@ -1,6 +1,6 @@
 /** The table's columns: their ids, titles, and what stands in a cell. */
 
-import { groupDigits, showScalar } from '../../model/numbers';
+import { groupDigits, shortScalar } from '../../model/numbers';
 import { isNumeric, parseScalar, type JsonScalar } from '../../model/types';
 import type { Facets, FieldInfo, FoundRun, SortJson } from './types';
 
@@ -73,20 +73,20 @@ export function when(iso: string): string {
   return new Date(iso).toLocaleString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit' });
 }
 
-const DIGITS = 5;
+/** Short; the whole value is the cell's title. */
+export function shortAttribute(value: JsonScalar | undefined, field: FieldInfo): string {
+  return value === undefined ? '' : shortScalar(parseScalar(value, field.data_type));
+}
 
-/** Short: five significant digits; the whole value is the cell's title. */
-export function shortScalar(value: JsonScalar | undefined, field: FieldInfo): string {
-  if (value === undefined) return '';
-  const scalar = parseScalar(value, field.data_type);
-  if (typeof scalar !== 'number' || field.data_type !== 'float' || !Number.isFinite(scalar)) return showScalar(scalar);
-  const short = Number(scalar.toPrecision(DIGITS));
-  const size = Math.abs(short);
-  return size !== 0 && (size < 1e-3 || size >= 1e7) ? short.toExponential().replace('-', '−').replace('e+', 'e').replace('e−', 'e-') : showScalar(short);
+/** Both ends of a span of time: their days, or their times where the day is the same. */
+export function endsOfSpan(first: string, last: string): [string, string] {
+  const day = (at: string): string => new Date(at).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+  const time = (at: string): string => new Date(at).toLocaleTimeString('en-GB');
+  return day(first) === day(last) ? [time(first), time(last)] : [day(first), day(last)];
 }
 
 export function cellText(run: FoundRun, column: Column): string {
-  if (column.field) return shortScalar(run.attributes[column.field.handle], column.field);
+  if (column.field) return shortAttribute(run.attributes[column.field.handle], column.field);
   if (column.series) return column.series in run.rows ? groupDigits(run.rows[column.series]!) : '';
   if (column.id === 'rows') return groupDigits(totalRows(run));
   return column.id === 'owner' ? run.owner : '';
