@@ -23,11 +23,11 @@ FORMATS = ("text/csv", ARROW, "application/vnd.apache.parquet", MEDIA_TYPE)
 QUIET_S = 0.3
 
 
+# What stops is the same on both.
+@pytest.mark.full_size(on="postgres")
 def test_a_cancelled_download_costs_what_was_taken_of_it(
     server: Server, size: Size, full: bool
 ) -> None:
-    if server.database_url and not full:
-        pytest.skip("what stops is the same")
     [writer] = new_writers(server, runs=1, per_run=1)
     for _ in range(size(fast=5, full=15)):
         assert writer.log(ROWS_AT_ONCE).status_code == 200

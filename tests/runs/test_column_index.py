@@ -253,12 +253,11 @@ def test_a_field_of_many_numbers_has_no_codes_and_one_of_words_forgets_dead_ones
     ]
 
 
+@pytest.mark.postgres  # SQLite lets one transaction write at a time: notes commit in order
 @pytest.mark.django_db(transaction=True)
 def test_a_change_that_commits_late_is_found_though_later_ones_were_seen_before(
     known: list[Known],
 ) -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite lets one transaction write at a time: notes commit in order.")
     early, late = known[0].run, known[1].run
     begun, seen = threading.Event(), threading.Event()
 
