@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
@@ -20,6 +22,11 @@ class Token(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether its person may still use it."""
+        unexpired = self.expires_at is None or self.expires_at > now
+        return unexpired and self.revoked_at is None and self.user.is_active
 
     def __str__(self) -> str:
         return f"{self.name} ({self.user})"
