@@ -23,13 +23,13 @@ class Token(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.user})"
+
     def is_valid(self, now: datetime) -> bool:
         """Whether its person may still use it."""
         unexpired = self.expires_at is None or self.expires_at > now
         return unexpired and self.revoked_at is None and self.user.is_active
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.user})"
 
 
 class LoginLink(models.Model):
