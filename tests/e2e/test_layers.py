@@ -415,6 +415,12 @@ def test_a_filter_in_the_address_chooses_the_runs(plot: Plot, series: str) -> No
     plot.open(series, **LOSS, filter=chosen)
     plot.wait_for_drawn(ROWS)
     assert [run["run"] for run in plot.stats["runs"]] == [adam]
+    plot.page.get_by_text("optimizer:adam", exact=True).wait_for()
+    change = plot.page.get_by_role("link", name="Change")
+    assert change.get_attribute("href") == "/?q=optimizer%3Aadam"
+    plot.page.get_by_title("Plot runs without this filter").click()
+    plot.wait_for_drawn(2 * ROWS)
+    assert plot.page.get_by_text("optimizer:adam", exact=True).count() == 0
 
 
 def test_a_layer_that_cannot_be_drawn_leaves_the_others(plot: Plot, series: str) -> None:

@@ -3,7 +3,7 @@
 import { documentFromQuery, documentToQuery } from '../model/address';
 import { nextLayer, type Bound } from '../model/bindings';
 import type { Ground } from '../model/colour';
-import { changeLayer, type LayerSpec, type PlotDocument } from '../model/document';
+import { changeLayer, filterOfAllRuns, type LayerSpec, type PlotDocument } from '../model/document';
 import { documentFromJson, documentToJson } from '../model/document-json';
 import { Painter, type Painting } from '../model/paint';
 import { byPlace, type Place } from '../model/places';
@@ -207,6 +207,11 @@ export class Page {
     const { plot } = await this.catalogue.validate(documentToJson({ ...this.document, layers: bound }));
     const held = { ...documentFromJson(plot), renderer: this.document.renderer };
     return `${location.origin}${location.pathname}${documentToQuery(held)}`;
+  }
+
+  /** The chosen layer's run filter as text, tags included. Throws what the server refuses. */
+  filterText(): Promise<string> {
+    return this.catalogue.filterText(filterOfAllRuns(this.layer));
   }
 
   /** All rows behind the chosen layer, whatever of them is in view. Throws what the server refuses. */

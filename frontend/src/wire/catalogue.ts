@@ -56,6 +56,11 @@ export class Catalogue {
     return { runs: page.results, count: page.count ?? page.results.length };
   }
 
+  /** The filter as one would type it on the Runs page. */
+  async filterText(filter: RunFilter): Promise<string> {
+    return (await postJson<{ text: string }>(this.access, 'runs/filter/', { filter })).text;
+  }
+
   /** Holds a plot to the catalogue: the document with handles in place of names. */
   validate(document: unknown): Promise<{ plot: Record<string, unknown> }> {
     return postJson(this.access, 'plots/validate', document);
