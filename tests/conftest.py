@@ -25,6 +25,9 @@ def pytest_configure() -> None:
     """A terminated run unwinds like an interrupted one: fixtures stop what they started."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
+        # A shell ignores SIGINT for what it starts in the background, and programs inherit that;
+        # those that tests start are to be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupt(*_: object) -> NoReturn:
