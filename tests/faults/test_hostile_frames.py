@@ -29,6 +29,7 @@ def test_hostile_frames_are_refused_in_words_and_leave_no_trace(
     series, told = make_series(server), Counter[int]()
     honest = new_writer(server, series)
     assert honest.log(50).status_code == 200
+    assert_readable(server, honest)  # a server loads what reading needs at its first read
     held = 0.0
     count = size(fast=250, full=10_000)
     for number in range(count):

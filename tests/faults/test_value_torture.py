@@ -19,7 +19,7 @@ from tests.services.server import Server, run_server
 SHARE = 0.04  # of all requests, in the fast layer
 UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)")
-CURSOR = re.compile(rb'"next":"[\w=-]+"')
+CURSOR = re.compile(rb'"(?:next|first)":"[\w=-]+"')
 
 
 @dataclass(frozen=True)
